@@ -1,0 +1,3 @@
+# Installation.  Included by the Makefile.  PREFIX (/usr/local) and DESTDIR as usual.
+PREFIX  ?= /usr/local
+DESTDIR ?=
