@@ -2,7 +2,7 @@
  *
  * A text is <sign><digits>[.<digits>]<suffix>. It becomes sign, mantissa and a power of ten: decimal suffixes and exponents only move the power, binary
  * suffixes multiply, so those are computed in billionths, the smallest unit a quantity knows. What does not fit is rounded away from zero to billionths;
- * binary values stop at 2^63-1, as in Kubernetes. More than 38 significant digits, or an exponent beyond +-99, is refused.
+ * binary values stop at 2^63-1, as in Kubernetes. More than 36 significant digits, or an exponent beyond +-99, is refused.
  *
  * Printing (behaviour of k8s.io/apimachinery Quantity.String): a text that is canonical enough is printed as it was written; else decimal forms take the
  * largest suffix that leaves a whole number, binary forms the largest power of 1024, and a binary form that is a fraction or below 1024 prints as decimal.
@@ -14,7 +14,7 @@
 
 typedef unsigned __int128 Wide;
 
-#define MAX_DIGITS 38
+#define MAX_DIGITS 36
 #define MAX_EXPONENT 99
 #define NANO (-9)
 
