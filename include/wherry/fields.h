@@ -25,6 +25,8 @@ enum {
   WRY_F_UNSUPPORTED = 1 << 2, /* decoded; wry_refuse_unsupported() refuses a set one with "not supported by this version" */
   WRY_F_INT32 = 1 << 3,       /* CRD format int32 and range; default int64 */
   WRY_F_INLINE_QTY = 1 << 4,  /* a quantity list/map value kind */
+  WRY_F_RAW_LIST = 1 << 5,    /* RAW with a type: a list of that type (without the flag: one object) */
+  WRY_F_ZERO_ABSENT = 1 << 6, /* BOOL, INT: Go's value type with omitempty: false and 0 are written as absent (spec_normal.c) */
 };
 
 typedef struct WryType WryType;

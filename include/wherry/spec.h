@@ -2,6 +2,7 @@
 /* The objects that Wherry reads: VirtualMachineInstance, VirtualMachine, PersistentVolumeClaim, Secret, ConfigMap, KubeVirt, and their defaults and rules.
  * Sources: kubevirt.io/v1 CRD schemas of KubeVirt 1.9.0. */
 #include "spec_devices.h"
+#include "spec_k8s.h"
 #include "spec_volumes.h"
 
 typedef struct { char *apiVersion, *kind, *name, *uid; WryOptBool controller, blockOwnerDeletion; } WryOwnerReference;
@@ -15,10 +16,9 @@ typedef struct {
   WryJson *managedFields;        /* RAW */
 } WryMeta;
 
-typedef struct { WryJson *exec; WryEmpty *guestAgentPing; WryJson *httpGet, *tcpSocket; /* RAW: k8s */
+typedef struct { WryJson *exec; WryEmpty *guestAgentPing; WryJson *httpGet, *tcpSocket; /* RAW: shapes in spec_k8s.h */
                  WryOptInt initialDelaySeconds, timeoutSeconds, periodSeconds, successThreshold, failureThreshold; } WryProbe;
 
-typedef struct { WryJson *sshPublicKey, *userPassword; /* RAW */ } WryAccessCredential;
 typedef struct { char *name, *claimName, *type; WryOptBool readOnly; } WryUtilityVolume;
 typedef struct { char *name, *resourceClaimName, *resourceClaimTemplateName; } WryResourceClaim;
 
@@ -26,9 +26,10 @@ typedef struct {
   char *priorityClassName;
   WryDomain *domain; /* required, WRY_F_ALWAYS */
   WryJson *nodeSelector; /* MAP */
-  WryJson *affinity;     /* RAW */
+  WryAffinity *affinity;
   char *schedulerName;
-  WryJson *tolerations, *topologySpreadConstraints; /* RAW */
+  GPtrArray *tolerations;               /* WryToleration */
+  GPtrArray *topologySpreadConstraints; /* WrySpread */
   char *evictionStrategy, *startStrategy;
   WryOptInt terminationGracePeriodSeconds;
   GPtrArray *volumes; /* WryVolume */
@@ -36,7 +37,7 @@ typedef struct {
   char *hostname, *subdomain;
   GPtrArray *networks; /* WryNetwork */
   char *dnsPolicy;
-  WryJson *dnsConfig; /* RAW */
+  WryDnsConfig *dnsConfig;
   GPtrArray *accessCredentials; /* WryAccessCredential */
   char *architecture, *serviceAccountName;
   GPtrArray *resourceClaims; /* WryResourceClaim */
@@ -63,7 +64,7 @@ typedef struct {
 typedef struct { char *apiVersion, *kind; WryMeta *metadata; WryVmSpec *spec; WryJson *status; } WryVm;
 
 /* core/v1 objects as far as VMs need them; other known fields are accepted. */
-typedef struct { char *storageClassName, *volumeMode, *volumeName; GPtrArray *accessModes; WryResources *resources; WryJson *selector, *dataSource, *dataSourceRef; } WryPvcSpec;
+typedef struct { char *storageClassName, *volumeMode, *volumeName, *volumeAttributesClassName; GPtrArray *accessModes; WryResources *resources; WryJson *selector, *dataSource, *dataSourceRef; } WryPvcSpec;
 typedef struct { char *apiVersion, *kind; WryMeta *metadata; WryPvcSpec *spec; WryJson *status; } WryPvc;
 typedef struct { char *apiVersion, *kind; WryMeta *metadata; WryJson *data; /* MAP: base64 */ WryJson *stringData; WryOptBool immutable; char *type; } WrySecret;
 typedef struct { char *apiVersion, *kind; WryMeta *metadata; WryJson *data, *binaryData; WryOptBool immutable; } WryConfigMap;

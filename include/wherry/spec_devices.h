@@ -48,7 +48,9 @@ typedef struct { char *name; WryWatchdogAction *i6300esb, *diag288; } WryWatchdo
 typedef struct { char *name, *model; } WrySound;
 typedef struct { char *type; } WryVideo;
 typedef struct { WryOptBool enabled, persistent; } WryTpm;
-typedef struct { char *name, *deviceName, *claimName, *requestName, *tag; WryJson *virtualGPUOptions; /* RAW */ } WryHostDevice; /* also gpus */
+typedef struct { WryOptBool enabled; WryFeatureState *ramFB; } WryVgpuDisplay;
+typedef struct { WryVgpuDisplay *display; } WryVgpuOptions;
+typedef struct { char *name, *deviceName, *claimName, *requestName, *tag; WryVgpuOptions *virtualGPUOptions; /* gpus alone */ } WryHostDevice;
 typedef struct { char *name; WryEmpty *virtiofs; } WryFilesystem;
 typedef struct { char *model; } WryPanicDevice;
 
