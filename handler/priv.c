@@ -1,0 +1,183 @@
+/* The root half: serves main's requests (handler/root.h), one after another, until main's end of the socket closes.
+ *
+ * It should: hold only the capabilities that its operations need, effective only while one runs; check every name, count and number of a request against its own
+ * rules; look things up only below the directories it was given. It must not: read text, speak to a network, or believe main. What may be asked is the table below. */
+#include "handler/root.h"
+#include "handler/sandbox.h"
+#include "wherry/error.h"
+#include "wherry/fd.h"
+#include "wherry/isolate.h"
+#include "wherry/limits.h"
+#include "wherry/log.h"
+#include "wherry/vpath.h"
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef gboolean (*Operation)(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
+
+static gboolean op_end(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)reply, (void)ret_pidfd;
+  return wry_sandbox_end(context, request, error);
+}
+
+static gboolean op_list(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)ret_pidfd, (void)error;
+  g_autofree char *name = wry_sandbox_cgroup_name(context, request->index);
+  reply->alive = name != NULL;
+  g_strlcpy(reply->vmi, name ? name : "", sizeof reply->vmi);
+  return TRUE;
+}
+
+static gboolean op_vm_remove(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)reply, (void)ret_pidfd;
+  g_autofree char *path = g_strdup_printf("vms/%s", request->vm);
+  return wry_vremove_tree(context->options->state_fd, path, error);
+}
+
+static gboolean op_pvc_remove(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)reply, (void)ret_pidfd;
+  g_autofree char *path = g_strdup_printf("pvc/%s/%s", request->namespace_, request->name);
+  return wry_vremove_tree(context->options->state_fd, path, error);
+}
+
+static gboolean op_probe(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)ret_pidfd;
+  return wry_sandbox_probe(context, request->index, reply, error);
+}
+
+/* Permitted for the life of the root half; effective only while a request is served. A row per capability: what needs it. */
+static const int capabilities[] = {
+    CAP_SYS_ADMIN + 1,        /* namespaces, mounts, entering them, device rules of a cgroup */
+    CAP_NET_ADMIN + 1,        /* setup: links, addresses, nftables */
+    CAP_NET_RAW + 1,          /* setup: router advertisements */
+    CAP_NET_BIND_SERVICE + 1, /* setup: DHCP ports */
+    CAP_CHOWN + 1,            /* disks and directories become the VM's */
+    CAP_FOWNER + 1,           /* their modes */
+    CAP_FSETID + 1,           /* the set-group-id bit of a VM's state directory */
+    CAP_DAC_OVERRIDE + 1,     /* directories of the handler and of VMs */
+    CAP_KILL + 1,             /* processes of a sandbox */
+    CAP_SETUID + 1,           /* the child becomes the VM's uid */
+    CAP_SETGID + 1,
+    CAP_SETPCAP + 1,          /* and empties its bounding set */
+    0};
+
+enum { NEEDS_VMI = 1, NEEDS_VM = 2, NEEDS_SLOT = 4, NEEDS_CLAIM = 8 };
+static const struct { Operation run; guint needs; } operations[WRY_ROOT_OPS] = {
+    [WRY_ROOT_SANDBOX_START] = {wry_sandbox_start, NEEDS_VMI | NEEDS_VM | NEEDS_SLOT},
+    [WRY_ROOT_SANDBOX_QUERY] = {wry_sandbox_query, NEEDS_VMI},
+    [WRY_ROOT_SANDBOX_END] = {op_end, NEEDS_VMI},
+    [WRY_ROOT_SANDBOX_LIST] = {op_list, 0},
+    [WRY_ROOT_VM_REMOVE] = {op_vm_remove, NEEDS_VM},
+    [WRY_ROOT_PVC_REMOVE] = {op_pvc_remove, NEEDS_CLAIM},
+    [WRY_ROOT_PROBE] = {op_probe, 0},
+};
+
+static gboolean terminated(const char *text, gsize size) {
+  return memchr(text, '\0', size) != NULL;
+}
+
+static gboolean name_ok(const char *text, gsize size) {
+  return terminated(text, size) && wry_vname_valid(text);
+}
+
+static gboolean counts_ok(const WryRootRequest *r) {
+  if (r->n_volumes > WRY_ROOT_VOLUMES || r->setup.n_interfaces > G_N_ELEMENTS(r->setup.interfaces) || r->setup.n_forwards > WRY_MAX_SETUP_FORWARDS ||
+      !terminated(r->hostname, sizeof r->hostname))
+    return FALSE;
+  for (guint i = 0; i < r->n_volumes; i++) {
+    const WryRootVolume *v = &r->volumes[i];
+    if (!terminated(v->name, sizeof v->name) || !terminated(v->namespace_, sizeof v->namespace_) || !terminated(v->source, sizeof v->source))
+      return FALSE;
+  }
+  for (guint i = 0; i < r->setup.n_interfaces; i++) {
+    const WrySetupInterface *n = &r->setup.interfaces[i];
+    if (n->n_ports > WRY_MAX_PORTS || !name_ok(n->pod, sizeof n->pod) || !name_ok(n->bridge, sizeof n->bridge) || !name_ok(n->tap, sizeof n->tap))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* What is wrong with a request, or NULL. */
+static const char *refuse(const WryRootRequest *r) {
+  if (r->version != WRY_ROOT_VERSION || r->op == 0 || r->op >= WRY_ROOT_OPS)
+    return "unknown version or operation";
+  guint needs = operations[r->op].needs;
+  if (!counts_ok(r))
+    return "a count past its limit or a text without end";
+  if ((needs & NEEDS_VMI) && !name_ok(r->vmi, sizeof r->vmi))
+    return "vmi is no path component";
+  if ((needs & NEEDS_VM) && !name_ok(r->vm, sizeof r->vm))
+    return "vm is no path component";
+  if ((needs & NEEDS_CLAIM) && (!name_ok(r->namespace_, sizeof r->namespace_) || !name_ok(r->name, sizeof r->name)))
+    return "claim is no path component";
+  if (r->slot >= WRY_VM_SLOTS || ((needs & NEEDS_SLOT) && r->slot == 0))
+    return "slot out of range";
+  return NULL;
+}
+
+static void answer(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd) {
+  g_autoptr(GError) error = NULL;
+  const char *refusal = refuse(request);
+  *reply = (WryRootReply){.version = WRY_ROOT_VERSION, .op = request->op, .seq = request->seq};
+  if (refusal)
+    g_set_error(&error, WRY_ERROR, WRY_ERROR_DENIED, "request refused: %s", refusal);
+  else if (wry_isolate_effective(capabilities, &error))
+    operations[request->op].run(context, request, reply, ret_pidfd, &error);
+  if (!wry_isolate_effective(NULL, error ? NULL : &error))
+    wry_log(WRY_LOG_ERROR, "capabilities stay effective", NULL);
+  if (!error)
+    return;
+  wry_log(WRY_LOG_WARNING, error->message, "sandbox", refusal ? "" : request->vmi, NULL);
+  reply->code = (error->domain == WRY_ERROR ? error->code : WRY_ERROR_FAILED) + 1;
+  g_strlcpy(reply->message, error->message, sizeof reply->message);
+}
+
+static gboolean send_reply(int sock, const WryRootReply *reply, int pidfd) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control = {0};
+  struct iovec iov = {(void *)reply, sizeof *reply};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (pidfd >= 0) {
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(c), &pidfd, sizeof pidfd);
+  }
+  return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
+}
+
+static gboolean serve_one(const WryPrivContext *context, int sock, WryRootRequest *request, WryRootReply *reply) {
+  ssize_t n = recv(sock, request, sizeof *request, MSG_TRUNC);
+  if (n < 0 && errno == EINTR)
+    return TRUE;
+  if (n <= 0)
+    return FALSE;
+  if (n != (ssize_t)sizeof *request) {
+    wry_log(WRY_LOG_WARNING, "main sent a datagram of another size", NULL);
+    return FALSE;
+  }
+  wry_autofd int pidfd = -1;
+  answer(context, request, reply, &pidfd);
+  return send_reply(sock, reply, pidfd);
+}
+
+int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
+  wry_autofd int sock = take_fd;
+  g_autoptr(GError) error = NULL;
+  g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
+  g_autofree WryRootReply *reply = g_new0(WryRootReply, 1);
+  WryPrivContext context = {.options = options, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_SLOTS};
+  g_snprintf(context.cgroup, sizeof context.cgroup, "wherry/%08x", options->root_id);
+  wry_autofd int host = context.host_root_fd = wry_dir_open("/", &error);
+  wry_autofd int libexec = context.libexec_fd = host < 0 ? -1 : wry_dir_open(options->libexec, &error);
+  if (libexec < 0 || !wry_isolate_caps(capabilities, &error)) {
+    wry_log(WRY_LOG_ERROR, error->message, NULL);
+    return 1;
+  }
+  while (serve_one(&context, sock, request, reply)) {
+  }
+  return 0;
+}

@@ -1,0 +1,244 @@
+/* The life of a local sandbox, as the root half leads it.
+ *
+ * Start: refuse while a process is in the cgroup -> cgroup -> binds -> clone the first process into new mount, pid, net, ipc and uts namespaces -> it moves into its root
+ * while `launcher setup` makes uplink, bridge, tap, limits and device rules -> it receives the sockets and becomes `launcher init` as the VM's uid. The child
+ * goes on only when it is told to, so a start that fails half-way leaves no running guest; everything made is undone by wry_sandbox_end().
+ * Who is pid 1 of a sandbox is noted in run/vms/<vmi>.init, a number that counts only while that pid is in the sandbox's cgroup. */
+#include "handler/sandbox.h"
+#include "wherry/error.h"
+#include "wherry/fd.h"
+#include "wherry/limits.h"
+#include "wherry/vpath.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define END_TIMEOUT_MS 10000
+#define INIT_PROGRAM "/opt/wherry/launcher-init"
+#define KVM_NODE "dev/kvm"
+
+uid_t wry_sandbox_uid(const WryPrivContext *context, guint32 slot) {
+  return context->first_uid + slot;
+}
+
+static int open_netns(const WryPrivContext *context, pid_t pid, GError **error) {
+  g_autofree char *path = g_strdup_printf("/proc/%d/ns", (int)pid);
+  (void)context;
+  wry_autofd int dir = wry_dir_open(path, error);
+  if (dir < 0)
+    return -1;
+  int fd = openat(dir, "net", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    wry_errno(error, errno, "network namespace");
+  return fd;
+}
+
+/* The address of a VM in its root's own network: 10.<192..223>.0.0/16 by root, host part slot + 1; IPv6 fd57:7279:<root id>::/64. */
+static void fill_addresses(WrySetupRequest *setup) {
+  uint8_t net = (uint8_t)(192 + setup->root_id % 32);
+  uint32_t host = setup->slot + 1;
+  setup->pod4 = (WryIp4){{10, net, (uint8_t)(host >> 8), (uint8_t)host}, 16, 1};
+  setup->pod4_gateway = (WryIp4){{10, net, 0, 1}, 16, 1};
+  WryIp6 base = {{0xfd, 0x57, 0x72, 0x79, (uint8_t)(setup->root_id >> 24), (uint8_t)(setup->root_id >> 16), (uint8_t)(setup->root_id >> 8), (uint8_t)setup->root_id}, 64, 1};
+  setup->pod6_gateway = base;
+  setup->pod6_gateway.a[15] = 1;
+  setup->pod6 = base;
+  setup->pod6.a[14] = (uint8_t)(host >> 8);
+  setup->pod6.a[15] = (uint8_t)host;
+}
+
+typedef struct { const char *node; gsize wish; } DeviceRule;
+static const DeviceRule device_rules[] = {
+    {"dev/null", 0}, {"dev/zero", 0}, {"dev/full", 0}, {"dev/random", 0}, {"dev/urandom", 0},
+    {KVM_NODE, G_STRUCT_OFFSET(WryRootRequest, kvm)}, {"dev/net/tun", G_STRUCT_OFFSET(WryRootRequest, tun)}, {"dev/vhost-net", G_STRUCT_OFFSET(WryRootRequest, vhost_net)},
+};
+
+static gboolean stat_node(const WryPrivContext *context, const char *name, struct stat *ret) {
+  wry_autofd int fd = wry_vopen(context->host_root_fd, name, O_PATH, 0, WRY_WANT_ANY, NULL);
+  return fd >= 0 && fstat(fd, ret) == 0 && S_ISCHR(ret->st_mode);
+}
+
+static void fill_devices(const WryPrivContext *context, const WryRootRequest *request, WrySetupRequest *setup) {
+  setup->n_devices = 0;
+  for (gsize i = 0; i < G_N_ELEMENTS(device_rules); i++) {
+    struct stat s;
+    if ((device_rules[i].wish && !*((const uint8_t *)request + device_rules[i].wish)) || !stat_node(context, device_rules[i].node, &s))
+      continue;
+    setup->devices[setup->n_devices++] = (WrySetupDevice){.kind = 'c', .major = major(s.st_rdev), .minor = minor(s.st_rdev), .read = 1, .write = 1};
+  }
+}
+
+static void fill_setup(const WryPrivContext *context, const WryRootRequest *request, WrySetupRequest *setup) {
+  *setup = request->setup;
+  setup->version = WRY_SETUP_VERSION;
+  setup->root_id = context->options->root_id;
+  setup->slot = request->slot;
+  setup->uid = setup->gid = wry_sandbox_uid(context, request->slot);
+  g_strlcpy(setup->host_bridge, context->options->host_bridge ? context->options->host_bridge : "", sizeof setup->host_bridge);
+  g_snprintf(setup->cgroup, sizeof setup->cgroup, "%s/%s", context->cgroup, request->vmi);
+  if (!setup->host_bridge[0])
+    fill_addresses(setup);
+  fill_devices(context, request, setup);
+}
+
+static gboolean run_setup(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, WryInitStart *start, int *fds, WrySetupReply *reply, GError **error) {
+  g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
+  wry_autofd int netns = open_netns(context, pid, error);
+  guint n_fds = 0;
+  if (netns < 0)
+    return FALSE;
+  fill_setup(context, request, setup);
+  if (setup->n_interfaces) {
+    setup->op = WRY_SETUP_UPLINK_UP;
+    if (!wry_sandbox_setup(context, setup, &netns, 1, reply, fds, &n_fds, error)) {
+      g_prefix_error(error, "uplink: ");
+      return FALSE;
+    }
+  }
+  setup->op = WRY_SETUP_SANDBOX_UP;
+  if (!wry_sandbox_setup(context, setup, &netns, 1, reply, fds, &n_fds, error))
+    return FALSE;
+  *start = (WryInitStart){.version = WRY_SETUP_VERSION, .n_fds = (uint16_t)n_fds, .uid = setup->uid, .gid = setup->gid};
+  memcpy(start->fds, reply->fds, sizeof start->fds);
+  return TRUE;
+}
+
+static gboolean send_start(int sock, const WryInitStart *start, const int *fds, GError **error) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
+  struct iovec iov = {(void *)start, sizeof *start};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (start->n_fds) {
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = CMSG_SPACE(sizeof(int) * start->n_fds);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * start->n_fds)};
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * start->n_fds);
+  }
+  if (sendmsg(sock, &msg, MSG_NOSIGNAL) != (ssize_t)sizeof *start)
+    return wry_errno(error, errno, "start message to init");
+  return TRUE;
+}
+
+static int open_log(const WryPrivContext *context, const WryRootRequest *request, uid_t uid) {
+  g_autofree char *path = g_strdup_printf("vms/%s", request->vm);
+  wry_autofd int dir = wry_vmkdir(context->options->state_fd, path, 0700, NULL);
+  if (dir < 0)
+    return -1;
+  wry_vunlink(dir, "launcher.log", NULL);
+  int fd = wry_vopen(dir, "launcher.log", O_WRONLY | O_CREAT | O_APPEND, 0600, WRY_WANT_FILE, NULL);
+  if (fd >= 0 && fchown(fd, uid, uid) != 0) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static gboolean note_init(const WryPrivContext *context, const char *vmi, pid_t pid, GError **error) {
+  g_autofree char *name = g_strdup_printf("vms/%s.init", vmi);
+  wry_autofd int dir = wry_vmkdir(context->options->run_fd, "vms", 0700, error);
+  int32_t number = pid;
+  return dir >= 0 && wry_vwrite(context->options->run_fd, name, &number, sizeof number, 0600, error);
+}
+
+/* The host pid of a sandbox's init, 0 when it is not there. */
+static pid_t noted_init(const WryPrivContext *context, const char *vmi, const pid_t *pids, guint n) {
+  g_autofree char *name = g_strdup_printf("vms/%s.init", vmi);
+  gsize length = 0;
+  g_autofree char *body = wry_vread(context->options->run_fd, name, sizeof(int32_t), &length, NULL);
+  int32_t number = 0;
+  if (body && length == sizeof number)
+    memcpy(&number, body, sizeof number);
+  for (guint i = 0; number > 1 && i < n; i++)
+    if (pids[i] == number)
+      return number;
+  return 0;
+}
+
+static gboolean deliver(WryBirth *birth, int sock, pid_t pid, WryRootReply *reply, GError **error) {
+  WryInitStart start;
+  int fds[WRY_MAX_SETUP_FDS];
+  if (!wry_sandbox_cgroup_attach(birth->context, birth->request->vmi, pid, error) || !note_init(birth->context, birth->request->vmi, pid, error) ||
+      !wry_birth_ready(sock, error) || !run_setup(birth->context, birth->request, pid, &start, fds, &reply->setup, error))
+    return FALSE;
+  gboolean ok = send_start(sock, &start, fds, error);
+  for (guint i = 0; i < start.n_fds; i++)
+    close(fds[i]);
+  return ok;
+}
+
+static gboolean give_birth(WryBirth *birth, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  int pair[2];
+  struct stat kvm;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return wry_errno(error, errno, "socket pair");
+  wry_autofd int ours = pair[0];
+  wry_autofd int pidfd = -1;
+  birth->sync = pair[1];
+  if (stat_node(birth->context, KVM_NODE, &kvm))
+    birth->kvm_gid = kvm.st_gid;
+  birth->binds = wry_sandbox_binds(birth->context, birth->request, birth->uid, error);
+  if (!birth->binds || !wry_sandbox_cgroup_make(birth->context, birth->request->vmi, error))
+    return FALSE;
+  birth->log = open_log(birth->context, birth->request, birth->uid);
+  pid_t pid = wry_birth_clone(birth, &pidfd, error);
+  if (pid < 0)
+    return FALSE;
+  wry_fd_close(&birth->sync);
+  if (!deliver(birth, ours, pid, reply, error))
+    return FALSE;
+  reply->pid = pid;
+  reply->alive = 1;
+  *ret_pidfd = g_steal_fd(&pidfd);
+  return TRUE;
+}
+
+gboolean wry_sandbox_start(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  static const char *const argv[] = {INIT_PROGRAM, NULL};
+  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, request->slot), .sync = -1, .log = -1, .mask = 027, .argv = argv};
+  reply->uid = birth.uid;
+  if (wry_sandbox_cgroup_pids(context, request->vmi, NULL, 0) != 0) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_EXISTS, "sandbox %s has processes already", request->vmi);
+    return FALSE;
+  }
+  if (give_birth(&birth, reply, ret_pidfd, error))
+    return TRUE;
+  g_autoptr(GError) left = NULL;
+  if (!wry_sandbox_end(context, request, &left))
+    g_prefix_error(error, "(not all could be undone: %s) ", left->message);
+  return FALSE;
+}
+
+gboolean wry_sandbox_query(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  pid_t pids[1024];
+  (void)error;
+  guint n = wry_sandbox_cgroup_pids(context, request->vmi, pids, G_N_ELEMENTS(pids));
+  reply->alive = n > 0;
+  reply->uid = wry_sandbox_uid(context, request->slot);
+  reply->pid = noted_init(context, request->vmi, pids, MIN(n, G_N_ELEMENTS(pids)));
+  if (reply->pid)
+    *ret_pidfd = pidfd_open(reply->pid, 0);
+  return TRUE;
+}
+
+gboolean wry_sandbox_end(const WryPrivContext *context, const WryRootRequest *request, GError **error) {
+  g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
+  g_autofree char *note = g_strdup_printf("vms/%s.init", request->vmi);
+  g_autofree char *scratch = g_strdup_printf("scratch/%s", request->vmi);
+  WrySetupReply answer;
+  int fds[WRY_MAX_SETUP_FDS];
+  guint n_fds;
+  if (!wry_sandbox_cgroup_kill(context, request->vmi, END_TIMEOUT_MS, error))
+    return FALSE;
+  fill_setup(context, request, setup);
+  setup->op = WRY_SETUP_UPLINK_DOWN;
+  gboolean ok = wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error);
+  ok &= wry_sandbox_cgroup_remove(context, request->vmi, ok ? error : NULL);
+  ok &= wry_vremove_tree(context->options->state_fd, scratch, ok ? error : NULL);
+  ok &= wry_vunlink(context->options->run_fd, note, ok ? error : NULL);
+  return ok;
+}

@@ -1,0 +1,102 @@
+/* The first process of a sandbox, from clone to exec.
+ *
+ * It should: enter new mount, pid, net, ipc and uts namespaces; let go of the host's file system; take its host name; say that it is ready; wait for the word; become the VM's uid
+ * with no capability in any set and no_new_privs; exec with standard files, the socket on fd 3 and nothing else open.
+ * It must not: run a program before the root half has set limits and devices, hold a descriptor of the host, or go on when its parent is gone. */
+#include "handler/sandbox.h"
+#include "wherry/error.h"
+#include "wherry/fd.h"
+#include "wherry/isolate.h"
+#include "wherry/vpath.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+G_NORETURN static void child_fails(const WryBirth *birth, const char *step, const GError *error) {
+  char text[256];
+  int n = g_snprintf(text, sizeof text, "%s: %s", step, error ? error->message : g_strerror(errno));
+  if (send(birth->sync, text, (size_t)MIN(n, (int)sizeof text - 1), MSG_NOSIGNAL) < 0)
+    _exit(71);
+  _exit(70);
+}
+
+/* Waits until the root half has finished setup; the datagram itself stays in the socket for init. */
+static void child_awaits_setup(const WryBirth *birth) {
+  char byte;
+  if (recv(birth->sync, &byte, 1, MSG_PEEK) <= 0)
+    _exit(72);
+}
+
+static gboolean child_becomes_vm(const WryBirth *birth, GError **error) {
+  gid_t groups[1] = {birth->kvm_gid};
+  gboolean kvm = birth->request->kvm && birth->kvm_gid != 0;
+  return wry_isolate_user(birth->uid, birth->uid, groups, kvm ? 1 : 0, error) && wry_isolate_caps(NULL, error) && wry_isolate_no_new_privs(error);
+}
+
+static void child_files(const WryBirth *birth) {
+  int null = wry_file_open("/dev/null", O_RDWR, 0, NULL);
+  if (null < 0 || dup2(null, 0) < 0 || dup2(birth->log >= 0 ? birth->log : null, 1) < 0 || dup2(1, 2) < 0)
+    child_fails(birth, "standard files", NULL);
+  if (birth->sync != 3 && dup2(birth->sync, 3) < 0)
+    child_fails(birth, "socket", NULL);
+  if (fcntl(3, F_SETFD, 0) != 0)
+    child_fails(birth, "socket", NULL);
+  close_range(4, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+G_NORETURN static void child_main(const WryBirth *birth) {
+  g_autoptr(GError) error = NULL;
+  char *const environment[] = {(char *)"PATH=/usr/bin:/usr/sbin", (char *)"HOME=/run/wherry/vm", (char *)"XDG_RUNTIME_DIR=/run/wherry/vm", (char *)"LANG=C.UTF-8", NULL};
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  setsid();
+  umask(birth->mask);
+  if (!wry_sandbox_enter_root(birth->binds, birth->uid, &error))
+    child_fails(birth, "file system", error);
+  const char *name = birth->request->hostname[0] ? birth->request->hostname : "vm";
+  if (sethostname(name, strlen(name)) != 0)
+    child_fails(birth, "host name", NULL);
+  if (send(birth->sync, "r", 1, MSG_NOSIGNAL) != 1)
+    _exit(71);
+  child_awaits_setup(birth);
+  if (!child_becomes_vm(birth, &error))
+    child_fails(birth, "privileges", error);
+  child_files(birth);
+  execve(birth->argv[0], (char *const *)birth->argv, environment);
+  child_fails(birth, birth->argv[0], NULL);
+}
+
+pid_t wry_birth_clone(const WryBirth *birth, int *ret_pidfd, GError **error) {
+  struct clone_args args = {.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
+                            .pidfd = (uintptr_t)ret_pidfd, .exit_signal = SIGCHLD};
+  pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0)
+    wry_errno(error, errno, "clone into new namespaces");
+  if (pid == 0)
+    child_main(birth);
+  return pid;
+}
+
+gboolean wry_birth_ready(int ours, GError **error) {
+  char text[256];
+  ssize_t n = recv(ours, text, sizeof text - 1, 0);
+  if (n == 1 && text[0] == 'r')
+    return TRUE;
+  text[MAX(n, 0)] = '\0';
+  g_set_error(error, WRY_ERROR, WRY_ERROR_FAILED, "%s", n > 0 ? text : "the first process ended");
+  return FALSE;
+}
+
+void wry_birth_clear(WryBirth *birth) {
+  g_clear_pointer(&birth->binds, g_ptr_array_unref);
+  wry_fd_close(&birth->sync);
+  wry_fd_close(&birth->log);
+}

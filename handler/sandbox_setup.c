@@ -1,0 +1,111 @@
+/* One run of `launcher setup`: the root half starts it with a socket pair on fd 3, sends the request and the namespace fds in one datagram and waits for the one reply. The
+ * program ends by itself; it is killed when it has not answered in time. It is started by posix_spawn with an empty environment and, since root's uid gives the root half nothing
+ * (SECBIT_NOROOT), with the capabilities that it needs as ambient ones. */
+#include "handler/sandbox.h"
+#include "wherry/error.h"
+#include "wherry/fd.h"
+#include "wherry/isolate.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define SETUP_TIMEOUT_MS 15000
+
+static const int setup_capabilities[] = {CAP_SYS_ADMIN + 1, CAP_NET_ADMIN + 1, CAP_NET_RAW + 1, CAP_NET_BIND_SERVICE + 1, CAP_DAC_OVERRIDE + 1, 0};
+
+static gboolean send_request(int sock, const WrySetupRequest *request, const int *fds, guint n_fds, GError **error) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
+  struct iovec iov = {(void *)request, sizeof *request};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (n_fds) {
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * n_fds)};
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
+  }
+  if (sendmsg(sock, &msg, MSG_NOSIGNAL) != (ssize_t)sizeof *request)
+    return wry_errno(error, errno, "request to launcher setup");
+  return TRUE;
+}
+
+static gboolean receive_reply(int sock, WrySetupReply *reply, int *ret_fds, guint *ret_n_fds, GError **error) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
+  struct iovec iov = {reply, sizeof *reply};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct pollfd p = {.fd = sock, .events = POLLIN};
+  *ret_n_fds = 0;
+  if (poll(&p, 1, SETUP_TIMEOUT_MS) != 1) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_TIMEOUT, "launcher setup gave no answer in %d s", SETUP_TIMEOUT_MS / 1000);
+    return FALSE;
+  }
+  ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+  struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+    *ret_n_fds = (guint)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(ret_fds, CMSG_DATA(c), *ret_n_fds * sizeof(int));
+  }
+  if (n != (ssize_t)sizeof *reply || reply->version != WRY_SETUP_VERSION || *ret_n_fds != reply->n_fds) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_PROTOCOL, "launcher setup ended without a whole answer");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static pid_t start(const WryPrivContext *context, int sock, GError **error) {
+  g_autofree char *program = g_build_filename(context->options->libexec, "launcher", NULL);
+  char *const argv[] = {program, (char *)"setup", NULL};
+  char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attr;
+  sigset_t none;
+  pid_t pid = -1;
+  sigemptyset(&none);
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, sock, 3);
+  posix_spawnattr_init(&attr);
+  posix_spawnattr_setsigmask(&attr, &none);
+  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+  int problem = posix_spawn(&pid, program, &actions, &attr, argv, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attr);
+  if (problem != 0) {
+    wry_errno(error, problem, "start of launcher setup");
+    return -1;
+  }
+  return pid;
+}
+
+gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupReply *ret_reply, int *ret_fds,
+                           guint *ret_n_fds, GError **error) {
+  int pair[2];
+  *ret_n_fds = 0;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return wry_errno(error, errno, "socket pair");
+  wry_autofd int ours = pair[0], theirs = pair[1];
+  pid_t pid = wry_isolate_ambient(setup_capabilities, error) ? start(context, theirs, error) : -1;
+  wry_isolate_ambient(NULL, NULL);
+  if (pid < 0)
+    return FALSE;
+  wry_fd_close(&theirs);
+  gboolean ok = send_request(ours, request, fds, n_fds, error) && receive_reply(ours, ret_reply, ret_fds, ret_n_fds, error);
+  if (!ok)
+    kill(pid, SIGKILL);
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+  }
+  if (ok && !ret_reply->ok) {
+    ret_reply->message[sizeof ret_reply->message - 1] = '\0';
+    g_set_error(error, WRY_ERROR, CLAMP(ret_reply->code, 0, WRY_ERROR_CODES - 1), "%s", ret_reply->message);
+    ok = FALSE;
+  }
+  if (!ok)
+    for (guint i = 0; i < *ret_n_fds; i++)
+      close(ret_fds[i]);
+  return ok;
+}
