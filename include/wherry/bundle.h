@@ -6,7 +6,7 @@
 /* One volume, resolved by the handler. */
 typedef struct {
   char *name;       /* of spec.volumes[] */
-  char *path;       /* in the sandbox: file or directory under /run/wherry/volumes; NULL for those that the launcher makes itself */
+  char *path;       /* in the sandbox: the image file or block device itself, "/run/wherry/volumes/<name>/disk.img"; NULL for those that the launcher makes itself */
   char *format;     /* "raw" | "qcow2": of an image file; probed by nobody in the launcher */
   WryOptInt size;   /* bytes: virtual size of the image, or capacity asked */
   WryOptBool readOnly;

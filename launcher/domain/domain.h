@@ -40,7 +40,6 @@ typedef struct {
   const char *tap, *mac;         /* borrowed from the bundle; mac may be NULL */
   const char *model;             /* libvirt's word: "virtio-non-transitional", "e1000" */
   guint mtu;                     /* 0 = QEMU's default */
-  guint queues;                  /* 1 = one pair */
 } WryDomainInterface;
 
 typedef struct {
@@ -53,7 +52,7 @@ typedef struct {
   const char *emulator;    /* borrowed from the dirs */
   gboolean emulated;       /* TCG: type qemu */
   guint vcpus, vcpus_now;  /* with the hot-pluggable ones; at the start */
-  gint64 memory, memory_max; /* bytes; memory_max 0 = no maxMemory */
+  gint64 memory;           /* bytes */
   char *loader, *nvram_template, *nvram; /* UEFI; NULL = SeaBIOS */
   gboolean secure;         /* UEFI secure boot */
   const char *kernel, *initrd, *kernel_args; /* borrowed; kernel NULL = boots from disk */
