@@ -22,6 +22,10 @@ ARCH    ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
+# all processors unless the caller says otherwise
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 ifeq ($(V),1)
 Q :=
@@ -108,6 +112,9 @@ A_all       := $(A_launcher) $(A_handler) $(A_wherryctl) $(A_lib)
 .PHONY: all
 all: $(PROGRAMS) $(A_all)  ## build every program (default)
 
+ALL_OBJ := $(call objs,$(lib_SRC) $(launcher_SRC) $(handler_SRC) $(wherryctl_SRC) $(support_SRC) $(unit_SRC) $(fuzz_SRC) \
+             launcher/main.c handler/main.c tools/wherryctl/main.c) $(call sobjs,$(STATIC_SRC) $(helper_SRC))
+
 # --- stamps: rebuild when flags or the list of sources change -----------------------------------------------------------
 .PHONY: FORCE
 FORCE:
@@ -122,12 +129,14 @@ $(BUILD)/stamp/%.list: FORCE
 	$(call stamp,$($*_SRC),$@)
 
 # --- objects, archives, programs ----------------------------------------------------------------------------------------
-$(BUILD)/obj/%.o: %.c $(BUILD)/stamp/flags | $(GENERATED)
+$(BUILD)/obj/%.o: %.c $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -c $< -o $@
-$(BUILD)/sobj/%.o: %.c $(BUILD)/stamp/flags | $(GENERATED)
+$(BUILD)/sobj/%.o: %.c $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(SCOMPILE) -c $< -o $@
+# lib/ and wherryctl include nothing that is generated
+$(filter-out $(BUILD)/obj/lib/% $(BUILD)/obj/tools/%,$(ALL_OBJ)): | $(GENERATED)
 
 define archive
 $(A_$(1)): $(call objs,$($(1)_SRC)) $(BUILD)/stamp/$(1).list
@@ -166,9 +175,15 @@ $(HELPERS): $(BUILD)/%: $(BUILD)/sobj/%.o
 	$(call say,LINK,$@)$(SLINK) $< -o $@
 
 .SECONDARY:
-ALL_OBJ := $(call objs,$(lib_SRC) $(launcher_SRC) $(handler_SRC) $(wherryctl_SRC) $(support_SRC) $(unit_SRC) $(fuzz_SRC) \
-             launcher/main.c handler/main.c tools/wherryctl/main.c) $(call sobjs,$(STATIC_SRC) $(helper_SRC))
 -include $(ALL_OBJ:.o=.d) $(BUILD)/policyc.d
+
+# Every header stands alone: it compiles by itself, whatever was included before it.
+HEADERS    := $(sort $(shell find include lib launcher handler tools/wherryctl -name '*.h' 2>/dev/null))
+HEADERS_OK := $(patsubst %,$(BUILD)/headers/%.ok,$(HEADERS))
+$(HEADERS_OK): $(BUILD)/headers/%.ok: % $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
+	$(call say,HEADER,$<)echo '#include "$<"' | $(COMPILE) -MF $@.d -MT $@ -x c -c - -o $@
+-include $(HEADERS_OK:=.d)
 
 .PHONY: clean
 clean:  ## remove everything that was built

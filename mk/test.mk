@@ -68,8 +68,10 @@ lint: lint-rules lint-clang  ## layers, one place per library, paths, sizes, com
 lint-rules:  ## lint without the compiler run
 	@tools/lint
 .PHONY: lint-clang
-lint-clang:  ## everything must also compile with clang, warnings as errors
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang all unit-programs
+lint-clang:  ## everything must also compile with clang, warnings as errors, and every header by itself
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang all unit-programs headers
+.PHONY: headers
+headers: $(HEADERS_OK)  ## compile every header by itself
 
 .PHONY: bench
 bench: all  ## measure against bare QEMU and virsh, write build/bench.json
