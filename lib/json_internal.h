@@ -35,6 +35,8 @@ WryLines *wry_lines_below(WryLines *lines, const char *prefix);
 /* A number from text of JSON's grammar. int64 and uint64 stay exact; anything else is a double that prints as `text`. NULL when it is infinite. */
 WryJson *wry_json_number(const char *text);
 
+/* Line and column, both from 1, of a byte. */
+void wry_json_locate(const char *text, gsize offset, guint *ret_line, gsize *ret_column);
 /* Error with line and column unless the text is UTF-8 without NUL bytes. The reader below relies on it. */
 gboolean wry_json_check_utf8(const char *text, gsize length, GError **error);
 

@@ -278,7 +278,7 @@ gboolean wry_json_read(WryJsonReader *reader, WryJson **ret_value, GError **erro
   return TRUE;
 }
 
-static void locate(const char *text, gsize offset, guint *ret_line, gsize *ret_column) {
+void wry_json_locate(const char *text, gsize offset, guint *ret_line, gsize *ret_column) {
   *ret_line = 1;
   *ret_column = offset + 1;
   for (gsize i = 0; i < offset; i++)
@@ -293,7 +293,7 @@ gboolean wry_json_check_utf8(const char *text, gsize length, GError **error) {
   guint line;
   gsize column;
   if (g_utf8_validate(text, (gssize)length, &end)) return TRUE;
-  locate(text, (gsize)(end - text), &line, &column);
+  wry_json_locate(text, (gsize)(end - text), &line, &column);
   g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "line %u, column %zu: %s", line, column, *end ? "invalid UTF-8" : "NUL byte");
   return FALSE;
 }
