@@ -71,7 +71,7 @@ LOCAL_TYPE(timer_type, WryTimer,
   OBJ(WryTimer, pit, 0, tick_timer_type),
   OBJ(WryTimer, rtc, 0, rtc_timer_type));
 LOCAL_TYPE(clock_utc_type, WryClockUtc, INT(WryClockUtc, offsetSeconds, 0));
-LOCAL_TYPE(clock_type, WryClock, OBJ(WryClock, timer, 0, timer_type), STR(WryClock, timezone, 0), OBJ(WryClock, utc, 0, clock_utc_type));
+LOCAL_TYPE(clock_type, WryClock, OBJ(WryClock, timer, 0, timer_type), STR(WryClock, timezone, KEPT), OBJ(WryClock, utc, 0, clock_utc_type));
 
 LOCAL_TYPE(apic_type, WryApic, BOOL(WryApic, enabled, 0), BOOL(WryApic, endOfInterrupt, ZERO));
 LOCAL_TYPE(feature_kvm_type, WryFeatureKvm, BOOL(WryFeatureKvm, hidden, ZERO));
@@ -132,7 +132,7 @@ WRY_TYPE(wry_domain_type, WryDomain,
   OBJ(WryDomain, features, 0, features_type),
   OBJ(WryDomain, firmware, 0, firmware_type),
   OBJ(WryDomain, ioThreads, LATER, io_threads_type),
-  STR(WryDomain, ioThreadsPolicy, LATER),
+  STR(WryDomain, ioThreadsPolicy, LATER | KEPT),
   OBJ(WryDomain, launchSecurity, LATER, launch_security_type),
   OBJ(WryDomain, machine, 0, machine_type),
   OBJ(WryDomain, memory, 0, wry_memory_type),

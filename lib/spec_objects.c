@@ -1,6 +1,9 @@
 /* Field tables of the objects themselves: metadata, VirtualMachineInstance, VirtualMachine, and the core/v1 objects that a VM refers to, and the list of kinds
  * that Wherry reads. See spec_domain.c for what a row says. */
 #include "wherry/spec.h"
+
+#include <string.h>
+
 #include "lib/spec_rows.h"
 #include "lib/spec_types.h"
 
@@ -44,7 +47,7 @@ WRY_TYPE(wry_vmi_spec_type, WryVmiSpec,
   OBJ(WryVmiSpec, dnsConfig, LATER, wry_dns_config_type),
   STR(WryVmiSpec, dnsPolicy, LATER),
   OBJ(WryVmiSpec, domain, NEEDED, wry_domain_type),
-  STR(WryVmiSpec, evictionStrategy, 0),
+  STR(WryVmiSpec, evictionStrategy, KEPT),
   STR(WryVmiSpec, hostname, 0),
   OBJ(WryVmiSpec, livenessProbe, 0, wry_probe_type),
   LIST256(WryVmiSpec, networks, 0, wry_network_type),
@@ -54,7 +57,7 @@ WRY_TYPE(wry_vmi_spec_type, WryVmiSpec,
   LIST(WryVmiSpec, resourceClaims, LATER, resource_claim_type),
   STR(WryVmiSpec, schedulerName, LATER),
   STR(WryVmiSpec, serviceAccountName, LATER),
-  STR(WryVmiSpec, startStrategy, 0),
+  STR(WryVmiSpec, startStrategy, KEPT),
   STR(WryVmiSpec, subdomain, LATER),
   INT(WryVmiSpec, terminationGracePeriodSeconds, 0),
   LIST(WryVmiSpec, tolerations, LATER, wry_toleration_type),
@@ -71,7 +74,7 @@ LOCAL_TYPE(template_type, WryVmiTemplate,
   OBJ(WryVmiTemplate, spec, ALWAYS, wry_vmi_spec_type));
 LOCAL_TYPE(matcher_type, WryMatcher,
   STR(WryMatcher, inferFromVolume, 0),
-  STR(WryMatcher, inferFromVolumeFailurePolicy, 0),
+  STR(WryMatcher, inferFromVolumeFailurePolicy, KEPT),
   STR(WryMatcher, kind, 0),
   STR(WryMatcher, name, 0),
   STR(WryMatcher, revisionName, 0));
@@ -79,10 +82,10 @@ LOCAL_TYPE(vm_spec_type, WryVmSpec,
   RAW_LIST_OF(WryVmSpec, dataVolumeTemplates, LATER, wry_data_volume_template_type),
   OBJ(WryVmSpec, instancetype, LATER, matcher_type),
   OBJ(WryVmSpec, preference, LATER, matcher_type),
-  STR(WryVmSpec, runStrategy, 0),
+  STR(WryVmSpec, runStrategy, KEPT),
   BOOL(WryVmSpec, running, 0),
   AS("template", WRY_K_OBJECT, WryVmSpec, template_, NEEDED, .type = &template_type),
-  STR(WryVmSpec, updateVolumesStrategy, LATER));
+  STR(WryVmSpec, updateVolumesStrategy, LATER | KEPT));
 WRY_TYPE(wry_vm_type, WryVm, TYPE_META(WryVm), OBJ(WryVm, spec, NEEDED, vm_spec_type), RAW(WryVm, status, ALWAYS));
 
 LOCAL_TYPE(pvc_spec_type, WryPvcSpec,
@@ -119,11 +122,22 @@ static const struct { const char *kind, *api_version; const WryType *type; } kin
 };
 
 const WryType *wry_kind_type(const char *kind, const char **ret_api_version) {
-  for (guint i = 0; kind && i < G_N_ELEMENTS(kinds); i++)
-    if (!strcmp(kinds[i].kind, kind)) {
-      if (ret_api_version)
-        *ret_api_version = kinds[i].api_version;
-      return kinds[i].type;
-    }
+  for (guint i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
+    if (strcmp(kinds[i].kind, kind)) continue;
+    if (ret_api_version) *ret_api_version = kinds[i].api_version;
+    return kinds[i].type;
+  }
   return NULL;
+}
+
+const char *wry_kind_name(const WryType *type) {
+  guint i = 0;
+  while (kinds[i].type != type) i++;
+  return kinds[i].kind;
+}
+
+const WryType *wry_field_type(const WryType *type, const char *name) {
+  const WryField *field = type->fields;
+  while (strcmp(field->name, name)) field++;
+  return field->type;
 }

@@ -1,13 +1,15 @@
 #pragma once
 /* Short forms for the field tables of lib/spec_*.c: one macro per kind, the JSON name is the member's name. T is the struct, m the member, f the flags:
  * NEEDED   required by the CRD and written by Go even when empty     ALWAYS  written by Go even when empty
- * LATER    decoded, but not supported by this version                ZERO    a Go value with omitempty: false and 0 are the same as absent */
+ * LATER    decoded, but not supported by this version                ZERO    a Go value with omitempty: false and 0 are the same as absent
+ * KEPT     a Go *string: "" is not the same as absent */
 #include "wherry/fields.h"
 
 #define NEEDED (WRY_F_REQUIRED | WRY_F_ALWAYS)
 #define ALWAYS WRY_F_ALWAYS
 #define LATER WRY_F_UNSUPPORTED
 #define ZERO WRY_F_ZERO_ABSENT
+#define KEPT WRY_F_EMPTY_KEPT
 
 #define WRY_ROW(T, m, json, k, f, ...) {.name = json, .kind = k, .flags = (f), .offset = offsetof(T, m), __VA_ARGS__}
 #define BOOL(T, m, f) WRY_ROW(T, m, #m, WRY_K_BOOL, f, .max_items = 0)

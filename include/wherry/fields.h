@@ -27,6 +27,7 @@ enum {
   WRY_F_INLINE_QTY = 1 << 4,  /* a quantity list/map value kind */
   WRY_F_RAW_LIST = 1 << 5,    /* RAW with a type: a list of that type (without the flag: one object) */
   WRY_F_ZERO_ABSENT = 1 << 6, /* BOOL, INT: Go's value type with omitempty: false and 0 are written as absent (spec_normal.c) */
+  WRY_F_EMPTY_KEPT = 1 << 7,  /* STR: Go's *string: "" is written (other strings, lists and maps are written as absent when empty) */
 };
 
 typedef struct WryType WryType;

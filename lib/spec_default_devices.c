@@ -1,0 +1,139 @@
+/* Defaults of devices, volumes, networks and probes (contract 2.2, steps 8 to 12). Each function is one step of the table in spec_default.c. */
+#include <string.h>
+
+#include "lib/spec_default.h"
+#include "lib/spec_types.h"
+
+static GPtrArray *need_list(GPtrArray **list) {
+  if (!*list) *list = g_ptr_array_new();
+  return *list;
+}
+
+static gboolean is_empty(const GPtrArray *list) {
+  return !list || !list->len;
+}
+
+/* --- images ---------------------------------------------------------------------------------------------------------------------------------------------- */
+/* ":latest" or no tag and no digest: the image may change, so look for a new one each time. */
+static const char *pull_policy(const char *image) {
+  gboolean moving = g_str_has_suffix(image, ":latest") || !strpbrk(image, ":@");
+  return moving ? "Always" : "IfNotPresent";
+}
+
+WRY_DEFAULT_STEP(wry_default_pull_policies) {
+  (void)error;
+  for (guint i = 0; d->spec->volumes && i < d->spec->volumes->len; i++) {
+    WryContainerDisk *disk = ((WryVolume *)g_ptr_array_index(d->spec->volumes, i))->containerDisk;
+    if (disk) wry_default_str(&disk->imagePullPolicy, pull_policy(disk->image ? disk->image : ""));
+  }
+  return TRUE;
+}
+
+WRY_DEFAULT_STEP(wry_default_eviction) {
+  (void)error;
+  if (!d->spec->evictionStrategy) d->spec->evictionStrategy = g_strdup(wry_config_str(d->config, "evictionStrategy", "None"));
+  return TRUE;
+}
+
+/* --- network --------------------------------------------------------------------------------------------------------------------------------------------- */
+WRY_DEFAULT_STEP(wry_default_pod_interface) {
+  WryDevices *devices = d->spec->domain->devices;
+  if (!wry_opt_bool(devices->autoattachPodInterface, TRUE) || !is_empty(devices->interfaces) || !is_empty(d->spec->networks)) return TRUE;
+  gboolean masquerade = !strcmp(wry_config_str(d->config, "network.defaultNetworkInterface", "bridge"), "masquerade");
+  if (!masquerade && !wry_config_bool(d->config, "network.permitBridgeInterfaceOnPodNetwork", TRUE)) {
+    g_set_error_literal(error, WRY_ERROR, WRY_ERROR_INVALID, "the cluster does not allow the default bridge interface on the pod network");
+    return FALSE;
+  }
+  WryInterface *iface = wry_struct_new(&wry_interface_type);
+  iface->name = g_strdup("default");
+  *(masquerade ? &iface->masquerade : &iface->bridge) = wry_struct_new(&wry_empty_type);
+  g_ptr_array_add(need_list(&devices->interfaces), iface);
+  WryNetwork *network = wry_struct_new(&wry_network_type);
+  network->name = g_strdup("default");
+  network->pod = wry_struct_new(wry_field_type(&wry_network_type, "pod"));
+  g_ptr_array_add(need_list(&d->spec->networks), network);
+  return TRUE;
+}
+
+/* --- disks ----------------------------------------------------------------------------------------------------------------------------------------------- */
+static gboolean disk_uses(const WryDevices *devices, const char *volume) {
+  for (guint i = 0; devices->disks && i < devices->disks->len; i++)
+    if (!g_strcmp0(((WryDisk *)g_ptr_array_index(devices->disks, i))->name, volume)) return TRUE;
+  for (guint i = 0; devices->filesystems && i < devices->filesystems->len; i++)
+    if (!g_strcmp0(((WryFilesystem *)g_ptr_array_index(devices->filesystems, i))->name, volume)) return TRUE;
+  return FALSE;
+}
+
+WRY_DEFAULT_STEP(wry_default_volume_disks) {
+  (void)error;
+  WryDevices *devices = d->spec->domain->devices;
+  for (guint i = 0; d->spec->volumes && i < d->spec->volumes->len; i++) {
+    const WryVolume *volume = g_ptr_array_index(d->spec->volumes, i);
+    if (disk_uses(devices, volume->name)) continue;
+    WryDisk *disk = wry_struct_new(&wry_disk_type);
+    disk->name = g_strdup(volume->name);
+    g_ptr_array_add(need_list(&devices->disks), disk);
+  }
+  return TRUE;
+}
+
+WRY_DEFAULT_STEP(wry_default_disks) {
+  (void)error;
+  gboolean virtio = wry_is_architecture(d->spec, "arm64") || wry_is_architecture(d->spec, "s390x");
+  const char *bus = virtio ? "virtio" : "sata";
+  const GPtrArray *disks = d->spec->domain->devices->disks;
+  for (guint i = 0; disks && i < disks->len; i++) {
+    WryDisk *disk = g_ptr_array_index(disks, i);
+    if (!disk->disk && !disk->lun && !disk->cdrom) disk->disk = wry_struct_new(wry_field_type(&wry_disk_type, "disk"));
+    if (disk->disk) wry_default_str(&disk->disk->bus, bus);
+    if (disk->lun) wry_default_str(&disk->lun->bus, bus);
+    if (!disk->cdrom) continue;
+    wry_default_str(&disk->cdrom->bus, bus);
+    wry_default_bool(&disk->cdrom->readonly, TRUE);
+    wry_default_str(&disk->cdrom->tray, "closed");
+  }
+  return TRUE;
+}
+
+/* --- other devices --------------------------------------------------------------------------------------------------------------------------------------- */
+WRY_DEFAULT_STEP(wry_default_inputs) {
+  (void)error;
+  const GPtrArray *inputs = d->spec->domain->devices->inputs;
+  for (guint i = 0; inputs && i < inputs->len; i++) {
+    WryInput *input = g_ptr_array_index(inputs, i);
+    wry_default_str(&input->bus, "usb");
+    wry_default_str(&input->type, "tablet");
+  }
+  return TRUE;
+}
+
+WRY_DEFAULT_STEP(wry_default_watchdog) {
+  (void)error;
+  WryWatchdog *watchdog = d->spec->domain->devices->watchdog;
+  if (!watchdog) return TRUE;
+  const WryType *type = wry_field_type(wry_field_type(&wry_devices_type, "watchdog"), "i6300esb");
+  if (!watchdog->i6300esb && !watchdog->diag288) {
+    WryWatchdogAction **model = wry_is_architecture(d->spec, "s390x") ? &watchdog->diag288 : &watchdog->i6300esb;
+    if (!wry_is_architecture(d->spec, "arm64")) *model = wry_struct_new(type);
+  }
+  if (watchdog->i6300esb) wry_default_str(&watchdog->i6300esb->action, "reset");
+  if (watchdog->diag288) wry_default_str(&watchdog->diag288->action, "reset");
+  return TRUE;
+}
+
+static void default_count(WryOptInt *count, gint64 value) {
+  if (count->v < 1) *count = (WryOptInt){TRUE, value};
+}
+
+WRY_DEFAULT_STEP(wry_default_probes) {
+  (void)error;
+  WryProbe *probes[] = {d->spec->livenessProbe, d->spec->readinessProbe};
+  for (guint i = 0; i < G_N_ELEMENTS(probes); i++) {
+    if (!probes[i]) continue;
+    default_count(&probes[i]->timeoutSeconds, 1);
+    default_count(&probes[i]->periodSeconds, 10);
+    default_count(&probes[i]->successThreshold, 1);
+    default_count(&probes[i]->failureThreshold, 3);
+  }
+  return TRUE;
+}
