@@ -375,7 +375,7 @@ static void emit_scalar(yaml_emitter_t *emitter, const char *text, gsize length,
 
 /* go-yaml's choice. */
 static void emit_text(yaml_emitter_t *emitter, const char *text, gsize length) {
-  gboolean plain = strlen(text) == length && wry_yaml_resolve(text).sort == WRY_YAML_STR && !wry_yaml_is_base60(text);
+  gboolean plain = strlen(text) == length && wry_yaml_resolve(text).sort == WRY_YAML_STR && !wry_yaml_is_base60(text) && !wry_yaml_is_timestamp(text);
   yaml_scalar_style_t style = memchr(text, '\n', length) ? YAML_LITERAL_SCALAR_STYLE : plain ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
   emit_scalar(emitter, text, length, style);
 }
@@ -432,6 +432,11 @@ static int append_output(void *data, unsigned char *bytes, size_t length) {
   return 1;
 }
 
+/* libyaml ends a document whose last text keeps its empty lines with "..."; kubectl's output does not. */
+static void drop_end_mark(GString *out) {
+  if (g_str_has_suffix(out->str, "\n...\n")) g_string_truncate(out, out->len - 4);
+}
+
 char *wry_yaml_write(WryJson *object) {
   yaml_emitter_t emitter;
   yaml_event_t event;
@@ -449,5 +454,6 @@ char *wry_yaml_write(WryJson *object) {
   yaml_stream_end_event_initialize(&event);
   emit(&emitter, &event);
   yaml_emitter_delete(&emitter);
+  drop_end_mark(out);
   return g_string_free(out, FALSE);
 }

@@ -19,6 +19,8 @@ char *wry_yaml_number(const WryYamlScalar *scalar);
 char *wry_yaml_key(const WryYamlScalar *scalar, const char *text);
 /* Base 60 ("12:30"): text to us, a number to other readers of YAML 1.1, so it is written in quotes. */
 gboolean wry_yaml_is_base60(const char *text);
+/* A date, or date and time: text to us, a time to other readers. */
+gboolean wry_yaml_is_timestamp(const char *text);
 /* Order of keys as go-yaml writes them: digits as numbers, signs before letters. */
 int wry_yaml_compare_keys(const char *a, const char *b);
 

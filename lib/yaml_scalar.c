@@ -111,6 +111,7 @@ typedef struct {
 static Shortest shortest(double real, gboolean single) {
   Shortest s = {.count = 0};
   char text[40];
+  g_return_val_if_fail(isfinite(real), s);
   for (int precision = 0; precision < 17; precision++) {
     snprintf(text, sizeof text, "%.*e", precision, real);
     if (single ? strtof(text, NULL) == (float)real : strtod(text, NULL) == real) break;
@@ -159,7 +160,7 @@ char *wry_yaml_key(const WryYamlScalar *scalar, const char *text) {
     case WRY_YAML_FALSE: return g_strdup("false");
     case WRY_YAML_TRUE: return g_strdup("true");
     case WRY_YAML_INT: return wry_yaml_number(scalar);
-    case WRY_YAML_FLOAT: return print_real((double)(float)scalar->real, &key_layout, TRUE);
+    case WRY_YAML_FLOAT: return isfinite((float)scalar->real) ? print_real((double)(float)scalar->real, &key_layout, TRUE) : g_strdup(text);
     case WRY_YAML_STR:
     case WRY_YAML_INFINITE:
     case WRY_YAML_MERGE: return g_strdup(text);
@@ -181,6 +182,30 @@ gboolean wry_yaml_is_base60(const char *text) {
   }
   if (*text == '.') text += 1 + strspn(text + 1, "0123456789_");
   return !*text;
+}
+
+/* One or two digits behind `sign`, moved over; NULL stays NULL. */
+static const char *skip_field(const char *text, char sign) {
+  if (!text || *text != sign || !g_ascii_isdigit(text[1])) return NULL;
+  return text + 2 + (g_ascii_isdigit(text[2]) != 0);
+}
+
+static const char *skip_zone(const char *text) {
+  if (*text == 'Z') return text + 1;
+  if (*text != '+' && *text != '-') return text;
+  gsize digits = strspn(text + 1, "0123456789:");
+  return digits == 5 ? text + 6 : text;
+}
+
+gboolean wry_yaml_is_timestamp(const char *text) {
+  if (strspn(text, "0123456789") != 4) return FALSE;
+  text = skip_field(skip_field(text + 4, '-'), '-');
+  if (!text || !*text) return text != NULL;
+  if (*text != 'T' && *text != 't' && *text != ' ') return FALSE;
+  text = skip_field(skip_field(skip_field(text, *text), ':'), ':');
+  if (!text) return FALSE;
+  if (*text == '.') text = skip_digits(text + 1);
+  return !*skip_zone(text);
 }
 
 /* Beyond ASCII counts as a letter. */
