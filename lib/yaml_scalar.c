@@ -232,9 +232,9 @@ int wry_yaml_compare_keys(const char *a, const char *b) {
   gsize i = 0;
   while (a[i] && a[i] == b[i]) i++;
   if (!a[i] || !b[i]) return (a[i] != 0) - (b[i] != 0);
-  gboolean letter_a = is_letter(a[i]), letter_b = is_letter(b[i]), behind_digit = i && g_ascii_isdigit(a[i - 1]);
+  gboolean letter_a = is_letter(a[i]), letter_b = is_letter(b[i]);
   if (letter_a && letter_b) return (guchar)a[i] - (guchar)b[i];
-  if (letter_a || letter_b) return letter_a == behind_digit ? -1 : 1;
+  if (letter_a || letter_b) return letter_b ? -1 : 1;
   gboolean inside = (a[i] == '0' || b[i] == '0') && in_number(a, i);
   guint64 number_a = take_number(a + i, inside, &end_a), number_b = take_number(b + i, inside, &end_b);
   if (number_a != number_b) return number_a < number_b ? -1 : 1;
