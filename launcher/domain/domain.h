@@ -29,8 +29,10 @@ typedef struct {
   char *path;              /* NULL = without medium */
   const char *format;      /* "raw" | "qcow2": static */
   char *backing;           /* of an overlay; NULL = none */
+  gboolean backing_block;
   const char *backing_format; /* static */
   const char *cache;       /* "none" | "writethrough" | "writeback"; NULL = QEMU's default */
+  const char *io;          /* "native" | "threads"; NULL = QEMU's default */
   gboolean discard;        /* pass discards on */
 } WryDomainDisk;
 
@@ -60,6 +62,7 @@ typedef struct {
   GPtrArray *interfaces;   /* WryDomainInterface */
   gboolean usb;            /* something asks for a USB controller */
   gboolean scsi;           /* there is a SCSI controller */
+  gboolean default_inputs; /* tablet and keyboard although nobody asked: a machine without PS/2 */
   char *serial;            /* path of the FIFO pair without ".in" and ".out"; NULL = no serial console */
   char *vnc;               /* socket; NULL = no graphics */
   char *agent;             /* socket of the guest agent's channel */
