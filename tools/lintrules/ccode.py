@@ -60,7 +60,9 @@ def libc_only(tree, source, seen=None, origin=None):
 def paths(_tree, source):
     if not source.is_c or not re.match(tables.PRODUCT, source.path) or re.match(tables.PATH_MODULE, source.path):
         return
-    for line, name, _ in source.calls(tables.PATH_CALLS):
+    for line, name, arguments in source.calls(tables.PATH_CALLS):
+        if arguments and arguments[tables.PATH_CALLS[name] % len(arguments)] in tables.HARMLESS_PATHS:
+            continue
         yield line, "path", name, "opens a path by string; lib/vpath.c is the one place"
     for line, name, arguments in source.calls(tables.AT_CALLS):
         index = tables.AT_CALLS[name]

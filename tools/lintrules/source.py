@@ -31,7 +31,7 @@ class Source:
         """(line, name, arguments) of each call of a plain function in `names`: not a member, not a longer name."""
         pattern = r"(?<![\w.>])(" + "|".join(sorted(names, key=len, reverse=True)) + r")\s*\("
         for match in re.finditer(pattern, self.code):
-            yield self.line_of(match.start()), match.group(1), _arguments(self.code, match.end())
+            yield self.line_of(match.start()), match.group(1), _arguments(self.code, self.text, match.end())
 
     def shell(self):
         return bool(re.match(r"#!\s*\S*/(env\s+)?(ba|da)?sh\b", self.text)) or self.path.endswith(".sh")
@@ -48,8 +48,8 @@ def _blank(match):
     return re.sub(r"[^\n]", " ", token)
 
 
-def _arguments(code, start):
-    """The arguments of a call whose opening parenthesis ends at `start`."""
+def _arguments(code, text, start):
+    """The arguments, as written, of a call whose opening parenthesis ends at `start`."""
     depth, begin, found = 1, start, []
     for at in range(start, min(len(code), start + 4000)):
         char = code[at]
@@ -58,7 +58,7 @@ def _arguments(code, start):
         elif char in ")]}":
             depth -= 1
         if depth == 0 or (depth == 1 and char == ","):
-            found.append(code[begin:at].strip())
+            found.append(text[begin:at].strip())
             begin = at + 1
         if depth == 0:
             break
