@@ -195,3 +195,4 @@ help:  ## list the targets
 
 include mk/test.mk
 include mk/install.mk
+include mk/corpus.mk

@@ -1,0 +1,13 @@
+# The comparison with KubeVirt's behaviour corpus.  Included by the Makefile.
+CORPUS_PROGRAM := $(BUILD)/tests/corpus/corpus
+
+$(CORPUS_PROGRAM): $(BUILD)/obj/tests/corpus/corpus.o $(A_lib)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@
+-include $(BUILD)/obj/tests/corpus/corpus.d
+
+.PHONY: corpus-program
+corpus-program: $(CORPUS_PROGRAM)
+.PHONY: test-corpus
+test-corpus: corpus-program  ## compare with KubeVirt's behaviour corpus (CORPUS=DIR)
+	@$(RUN) corpus
