@@ -4,6 +4,7 @@
 #define WRY_MAX_MANIFEST_BYTES (4u << 20)   /* one manifest file */
 #define WRY_MAX_JSON_DEPTH 64u              /* nesting of any JSON or YAML from outside */
 #define WRY_MAX_JSON_MEMORY (128u << 20)    /* estimated memory of the tree of one JSON or YAML text, aliases expanded */
+#define WRY_MAX_DIR_ENTRIES 65536u          /* names in one directory that is listed */
 #define WRY_MAX_CAUSES 256u                 /* refusals collected for one object; KubeVirt shows ten */
 #define WRY_MAX_CAUSES_SHOWN 10u
 #define WRY_MAX_DISKS 256u                  /* CRD limit: disks, interfaces, networks, volumes */
