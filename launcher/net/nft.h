@@ -1,0 +1,11 @@
+#pragma once
+/* Applies rulesets and network sysctls in the calling process's network namespace. Private to launcher/net. */
+#include <glib.h>
+
+/* One transaction: `nft -f -`. NULL or empty text is success. */
+gboolean wry_nft_apply(const char *ruleset, GError **error);
+/* /proc/sys/net/<name> ("ipv4/ip_forward"). Get: the first byte's digit, or -1. Set writes `value`; an absent file is success. */
+int wry_sysctl_get(const char *name);
+gboolean wry_sysctl_set(const char *name, const char *value, GError **error);
+/* Names of the interfaces that net/ipv6/conf knows. */
+GPtrArray *wry_sysctl_interfaces(void);
