@@ -14,8 +14,8 @@ WryVerdict wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec
  * StorageLiveMigratable. Others (Synchronized, PodScheduled) are left alone. `ready` is the readiness probe's verdict, TRUE without a probe. */
 void wry_status_conditions(WryInstance *instance, gboolean ready, const char *now);
 
-/* The VMI as an object: metadata, spec, status. `owner` is the VM, NULL for a VMI with a manifest of its own. New reference. */
-WryJson *wry_status_vmi(const WryInstance *instance, const WryMeta *owner, const char *node);
+/* The VMI as an object: metadata, spec, status. New reference. */
+WryJson *wry_status_vmi(const WryInstance *instance, const char *node);
 
 typedef struct {
   const WryVm *vm;               /* with metadata: uid, generation, creationTimestamp */

@@ -185,18 +185,6 @@ static WryJson *status_of(const WryInstance *instance, const char *node) {
   return status;
 }
 
-static WryJson *owner_of(const WryMeta *owner) {
-  WryJson *list = json_object_new_array(), *entry = json_object_new_object();
-  wry_status_put(entry, "apiVersion", "kubevirt.io/v1");
-  json_object_object_add(entry, "blockOwnerDeletion", json_object_new_boolean(TRUE));
-  json_object_object_add(entry, "controller", json_object_new_boolean(TRUE));
-  wry_status_put(entry, "kind", "VirtualMachine");
-  wry_status_put(entry, "name", owner->name);
-  wry_status_put(entry, "uid", owner->uid);
-  json_object_array_add(list, entry);
-  return list;
-}
-
 static void add_label(WryJson *metadata, const char *node) {
   WryJson *labels = wry_json_get(metadata, "labels");
   WryJson *copy = json_object_new_object();
@@ -207,7 +195,7 @@ static void add_label(WryJson *metadata, const char *node) {
   json_object_object_add(metadata, "labels", copy);
 }
 
-WryJson *wry_status_vmi(const WryInstance *instance, const WryMeta *owner, const char *node) {
+WryJson *wry_status_vmi(const WryInstance *instance, const char *node) {
   WryJson *object = wry_encode(&wry_vmi_type, instance->object);
   WryJson *metadata = wry_json_get(object, "metadata");
   json_object_object_add(object, "apiVersion", json_object_new_string("kubevirt.io/v1"));
@@ -216,7 +204,6 @@ WryJson *wry_status_vmi(const WryInstance *instance, const WryMeta *owner, const
   wry_status_put(metadata, "creationTimestamp", instance->creationTimestamp);
   wry_status_put(metadata, "deletionTimestamp", instance->deletionTimestamp);
   if (instance->deletionTimestamp) json_object_object_add(metadata, "deletionGracePeriodSeconds", json_object_new_int64(wry_instance_grace(instance)));
-  if (owner) json_object_object_add(metadata, "ownerReferences", owner_of(owner));
   if (wry_instance_phase(instance) >= WRY_PHASE_SCHEDULED && node) add_label(metadata, node);
   json_object_object_add(object, "status", status_of(instance, node));
   return object;
