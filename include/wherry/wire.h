@@ -57,6 +57,10 @@ typedef struct {
 
 extern const WryType wry_vmi_report_type;
 
+/* How a VMI ended, kept by the launcher for a handler that was not there to hear it: state record "final.rec" in /run/wherry/state (mode 0640), written before the last status is sent.
+ * Its body is JSON {"vmi": "<uid of the VMI>", "report": {…WryVmiReport}}; the uid tells it from that of an earlier VMI of the same VM. */
+#define WRY_FINAL_RECORD "final.rec"
+
 /* The type's name on the wire and the struct's rows. */
 const char *wry_msg_name(WryMsgType type);
 const WryType *wry_msg_type(WryMsgType type);
