@@ -41,7 +41,8 @@ static gboolean child_becomes_vm(const WryBirth *birth, GError **error) {
 }
 
 static void child_files(const WryBirth *birth) {
-  int null = wry_file_open("/dev/null", O_RDWR, 0, NULL);
+  wry_autofd int dev = wry_dir_open("/dev", NULL);
+  int null = dev < 0 ? -1 : wry_vopen(dev, "null", O_RDWR, 0, WRY_WANT_ANY, NULL);
   if (null < 0 || dup2(null, 0) < 0 || dup2(birth->log >= 0 ? birth->log : null, 1) < 0 || dup2(1, 2) < 0)
     child_fails(birth, "standard files", NULL);
   if (birth->sync != 3 && dup2(birth->sync, 3) < 0)

@@ -15,9 +15,9 @@ static const char *protocol(uint8_t number) {
 /* One rule for all traffic, or one per listed port. `before` and `after` frame the port match. */
 static void rule_per_port(GString *out, const WrySetupInterface *n, const char *chain, const char *before, const char *after) {
   if (n->n_ports == 0)
-    g_string_append_printf(out, "  chain %s { %s %s }\n", chain, before, after);
+    g_string_append_printf(out, "  chain %s { %s %s; }\n", chain, before, after);
   for (guint i = 0; i < n->n_ports; i++)
-    g_string_append_printf(out, "  chain %s { %s %s dport %u %s }\n", chain, before, protocol(n->ports[i].protocol), n->ports[i].port, after);
+    g_string_append_printf(out, "  chain %s { %s %s dport %u %s; }\n", chain, before, protocol(n->ports[i].protocol), n->ports[i].port, after);
 }
 
 static void masquerade_family(GString *out, const WrySetupInterface *n, const Family *f) {
@@ -29,9 +29,9 @@ static void masquerade_family(GString *out, const WrySetupInterface *n, const Fa
   g_string_append(out, "  chain prerouting { type nat hook prerouting priority -100; }\n  chain input { type nat hook input priority 100; }\n"
                        "  chain output { type nat hook output priority -100; }\n  chain postrouting { type nat hook postrouting priority 100; }\n"
                        "  chain KUBEVIRT_PREINBOUND { }\n  chain KUBEVIRT_POSTINBOUND { }\n");
-  g_string_append_printf(out, "  chain postrouting { %s saddr %s counter masquerade }\n", f->match, f->guest);
-  g_string_append_printf(out, "  chain prerouting { iifname \"%s\" counter jump KUBEVIRT_PREINBOUND }\n", n->pod);
-  g_string_append_printf(out, "  chain postrouting { oifname \"%s\" counter jump KUBEVIRT_POSTINBOUND }\n", n->bridge);
+  g_string_append_printf(out, "  chain postrouting { %s saddr %s counter masquerade; }\n", f->match, f->guest);
+  g_string_append_printf(out, "  chain prerouting { iifname \"%s\" counter jump KUBEVIRT_PREINBOUND; }\n", n->pod);
+  g_string_append_printf(out, "  chain postrouting { oifname \"%s\" counter jump KUBEVIRT_POSTINBOUND; }\n", n->bridge);
   rule_per_port(out, n, "KUBEVIRT_PREINBOUND", "", dnat);
   rule_per_port(out, n, "KUBEVIRT_POSTINBOUND", from_loopback, snat);
   rule_per_port(out, n, "output", to_loopback, dnat);
@@ -78,7 +78,7 @@ static void forward_rules(GString *out, const WrySetupRequest *request, const ch
   inet_ntop(AF_INET, request->pod4.a, guest, sizeof guest);
   for (guint i = 0; i < request->n_forwards; i++) {
     const WrySetupForward *f = &request->forwards[i];
-    g_string_append_printf(out, "  chain %s { fib daddr type local %s dport %u counter dnat to %s:%u }\n", chain, protocol(f->protocol), f->host_port, guest, f->guest_port);
+    g_string_append_printf(out, "  chain %s { fib daddr type local %s dport %u counter dnat to %s:%u; }\n", chain, protocol(f->protocol), f->host_port, guest, f->guest_port);
   }
 }
 

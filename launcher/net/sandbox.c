@@ -37,7 +37,8 @@ static gboolean set_sysctls(const WrySetupInterface *n, GError **error) {
 /* A persistent tap for one uid. TUNSETIFF on an existing one attaches to it, so this may be repeated. */
 static gboolean make_tap(const WrySetupRequest *request, const WrySetupInterface *n, GError **error) {
   struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (n->queues > 1 ? IFF_MULTI_QUEUE : 0))};
-  wry_autofd int fd = wry_file_open("/dev/net/tun", O_RDWR, 0, error);
+  wry_autofd int dev = wry_dir_open("/dev", error);
+  wry_autofd int fd = dev < 0 ? -1 : wry_vopen(dev, "net/tun", O_RDWR, 0, WRY_WANT_ANY, error);
   g_strlcpy(ifr.ifr_name, n->tap, sizeof ifr.ifr_name);
   if (fd < 0)
     return FALSE;
