@@ -193,6 +193,4 @@ clean:  ## remove everything that was built
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort -u | awk -F':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-include mk/test.mk
-include mk/install.mk
-include mk/corpus.mk
+include $(sort $(wildcard mk/*.mk))

@@ -7,7 +7,8 @@ $(CORPUS_PROGRAM): $(BUILD)/obj/tests/corpus/corpus.o $(A_lib)
 -include $(BUILD)/obj/tests/corpus/corpus.d
 
 .PHONY: corpus-program
-corpus-program: $(CORPUS_PROGRAM)
+corpus-program: $(CORPUS_PROGRAM)  ## build the comparison
+test-programs: corpus-program
 .PHONY: test-corpus
 test-corpus: corpus-program  ## compare with KubeVirt's behaviour corpus (CORPUS=DIR)
 	@$(RUN) corpus

@@ -5,7 +5,7 @@
 # build.
 
 FUZZ_SECONDS ?= 10
-SUITES       ?= unit lint house golden system node
+SUITES       ?= unit lint house corpus golden guest system node
 RUN          := tests/run --build $(BUILD)
 variant       = $(MAKE) --no-print-directory VARIANT=$(1) BUILD=$(BUILD)/$(1)
 
