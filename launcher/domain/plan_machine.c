@@ -27,8 +27,8 @@ static const Arch *find_arch(const char *kubernetes) {
 static gboolean plan_arch(WryPlanning *p, GError **error) {
   const char *node = p->bundle->node->arch ? p->bundle->node->arch : "amd64";
   const char *wanted = p->vmi->spec->architecture ? p->vmi->spec->architecture : node;
-  if (!g_str_equal(node, wanted) || !find_arch(node)) {
-    g_set_error(error, WRY_ERROR, WRY_ERROR_UNSUPPORTED, "spec.architecture: the VM is for %s, this node is %s", wanted, node);
+  if (!find_arch(node) || !g_str_equal(node, wanted)) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_UNSUPPORTED, "spec.architecture: %s cannot run on this node, which is %s", wanted, node);
     return FALSE;
   }
   p->plan->arch = find_arch(node)->libvirt;
@@ -62,12 +62,21 @@ static gboolean plan_uuid(WryPlanning *p, GError **error) {
   return FALSE;
 }
 
+/* QEMU could, but the floor of libvirt has no word for it and drops unknown elements without one. */
+static gboolean plan_features(WryPlanning *p, GError **error) {
+  const WryFeatures *features = p->vmi->spec->domain->features;
+  const WryHvTlbflush *flush = features && features->hyperv ? features->hyperv->tlbflush : NULL;
+  if (!flush || (!flush->direct && !flush->extended)) return TRUE;
+  g_set_error_literal(error, WRY_ERROR, WRY_ERROR_UNSUPPORTED, "spec.domain.features.hyperv.tlbflush: direct and extended are not supported by this version");
+  return FALSE;
+}
+
 gboolean wry_plan_machine(WryPlanning *p, GError **error) {
   WryDomainPlan *plan = p->plan;
   const WryMeta *meta = p->vmi->metadata;
   plan->name = g_strdup_printf("%s_%s", meta->namespace_ && *meta->namespace_ ? meta->namespace_ : "default", meta->name);
   plan->emulator = p->dirs->emulator;
-  if (!plan_arch(p, error) || !plan_hypervisor(p, error) || !plan_uuid(p, error)) return FALSE;
+  if (!plan_arch(p, error) || !plan_hypervisor(p, error) || !plan_uuid(p, error) || !plan_features(p, error)) return FALSE;
   plan->virtio = wry_opt_bool(p->vmi->spec->domain->devices->useVirtioTransitional, FALSE) ? "virtio-transitional" : "virtio-non-transitional";
   plan_vcpus(p);
   plan->memory = wry_vmi_guest_memory(p->vmi->spec);
