@@ -241,8 +241,8 @@ static void walk(const WryType *type, GString *path, guint depth, WryFieldVisit 
   for (const WryField *field = type->fields; field->name; field++) {
     g_string_append_printf(path, mark ? ".%s" : "%s", field->name);
     each(path->str, field, data);
-    if (field->kind == WRY_K_LIST) g_string_append(path, "[]");
-    if (field->kind == WRY_K_LIST || field->kind == WRY_K_OBJECT) walk(field->type, path, depth + 1, each, data);
+    if (field->kind == WRY_K_LIST || (field->flags & WRY_F_RAW_LIST)) g_string_append(path, "[]");
+    if (field->type) walk(field->type, path, depth + 1, each, data);
     g_string_truncate(path, mark);
   }
 }

@@ -182,9 +182,27 @@ static void decode_map(Decode *d, const WryField *field, WryJson *value, gpointe
   }
 }
 
+/* The rows of a RAW field's type only check: its value is kept as it is. */
+static void check_raw(Decode *d, const WryField *field, WryJson *value) {
+  wry_struct_free(field->type, decode_element(d, field, value));
+}
+
+static void check_raw_list(Decode *d, const WryField *field, WryJson *value) {
+  gsize mark = d->path->len;
+  if (!json_object_is_type(value, json_type_array)) refuse(d, WRY_CAUSE_INVALID, "must be a list");
+  for (gsize i = 0; json_object_is_type(value, json_type_array) && i < json_object_array_length(value); i++) {
+    wry_path_push_index(d->path, i);
+    check_raw(d, field, json_object_array_get_idx(value, i));
+    g_string_truncate(d->path, mark);
+  }
+}
+
 static void decode_raw(Decode *d, const WryField *field, WryJson *value, gpointer s) {
-  (void)d;
   *WRY_SLOT(WryJson *, s, field) = json_object_get(value);
+  if (field->type && (field->flags & WRY_F_RAW_LIST))
+    check_raw_list(d, field, value);
+  else if (field->type)
+    check_raw(d, field, value);
 }
 
 typedef void (*DecodeKind)(Decode *d, const WryField *field, WryJson *value, gpointer s);

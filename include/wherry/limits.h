@@ -16,6 +16,7 @@
 
 #define WRY_MAX_MESSAGE (64u << 10)         /* one handler <-> launcher message */
 #define WRY_MAX_MESSAGE_FDS 4u
+#define WRY_MAX_WIRE_QUEUE 64u              /* messages that wait for a peer to read */
 #define WRY_MAX_BUNDLE (8u << 20)           /* the memfd that carries a VMI and its data to a launcher */
 #define WRY_MAX_SETUP_FDS 16u               /* sockets that setup hands over */
 

@@ -1,6 +1,8 @@
 #pragma once
 /* Messages between handler and launcher: one SOCK_SEQPACKET datagram each, at most WRY_MAX_MESSAGE bytes of strict JSON, with at most WRY_MAX_MESSAGE_FDS fds.
  *
+ * A message is {"<type>": {fields}}.
+ *
  * The launcher connects to /run/wherry/node/launcher.sock; who it is follows from the peer's pidfd, uid and cgroup, never from what it says.
  * A peer that sends an unknown type, an unknown or missing field, a wrong type, too many fds or a truncated datagram is disconnected (WRY_ERROR_PROTOCOL).
  *
@@ -69,7 +71,7 @@ typedef struct WryWire WryWire; /* one connected SEQPACKET socket on the default
 
 /* A message arrived: `body` is the decoded struct of wry_msg_type(type), borrowed; `fds` are owned by the callee when it steals them (sets to -1), else closed. */
 typedef void (*WryWireMessage)(WryWire *wire, WryMsgType type, gpointer body, int *fds, guint n_fds, gpointer data);
-/* The peer is gone or broke the protocol (error set). Called once; the wire may be freed in it. */
+/* The peer is gone (WRY_ERROR_IO) or broke the protocol (WRY_ERROR_PROTOCOL); error is always set. Called once; the wire may be freed in it. */
 typedef void (*WryWireClosed)(WryWire *wire, const GError *error, gpointer data);
 
 WryWire *wry_wire_new(int take_fd, WryWireMessage message, WryWireClosed closed, gpointer data);
