@@ -45,21 +45,21 @@ test-long: test-programs  ## every suite with long settings: more crash points, 
 
 .PHONY: asan
 asan:  ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(call variant,asan) all unit-programs
+	@+$(call variant,asan) all unit-programs
 	@tests/run --build $(BUILD)/asan --label asan unit
 .PHONY: valgrind
 valgrind:  ## unit tests under valgrind
-	@$(call variant,valgrind) all unit-programs
+	@+$(call variant,valgrind) all unit-programs
 	@tests/run --build $(BUILD)/valgrind --label valgrind --valgrind unit
 .PHONY: coverage
 coverage:  ## unit tests with line coverage, a figure per file
-	@$(call variant,coverage) all unit-programs
+	@+$(call variant,coverage) all unit-programs
 	@find $(BUILD)/coverage -name '*.gcda' -delete
 	@tests/run --build $(BUILD)/coverage --label coverage unit
 	@tools/coverage $(BUILD)/coverage
 .PHONY: fuzz
 fuzz:  ## every fuzzer for FUZZ_SECONDS (10) with clang's libFuzzer
-	@$(call variant,fuzz) CC=clang fuzz-programs
+	@+$(call variant,fuzz) CC=clang fuzz-programs
 	@tests/run --build $(BUILD)/fuzz --seconds $(FUZZ_SECONDS) fuzz
 
 .PHONY: lint
