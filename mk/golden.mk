@@ -8,5 +8,5 @@ $(GOLDEN_PROGRAM): $(GOLDEN_OBJ) $(A_launcher) $(A_lib)
 -include $(GOLDEN_OBJ:.o=.d)
 
 .PHONY: golden-program
-golden-program: $(GOLDEN_PROGRAM)
+golden-program: $(GOLDEN_PROGRAM)  ## build the golden comparison
 test-programs: golden-program
