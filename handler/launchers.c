@@ -1,0 +1,238 @@
+/* Launchers' connections: accepting, knowing who it is, requests and their answers.
+ *
+ * How it works: a peer's process is pinned by its pidfd (SO_PEERPIDFD, or pidfd_open of the peer's pid on older kernels); its cgroup names the sandbox; that it still lives
+ * afterwards proves that the cgroup read was its own. One connection a VMI: a newer one replaces the older, whose process must have died. Answers come in the order of requests
+ * and carry their seq.
+ * Relies on: wire.h for messages; /proc being readable. */
+#include "handler/launchers.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "wherry/fd.h"
+#include "wherry/limits.h"
+#include "wherry/vpath.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+#define HELLO_SECONDS 10u
+#define CGROUP_BYTES (64u << 10)
+
+typedef struct {
+  gint64 seq;
+  WryLauncherDone done;
+  gpointer data;
+} Call;
+
+struct WryLaunchers {
+  int listener, procfd;
+  guint source;
+  char *cgroup;
+  const WryLauncherCalls *calls;
+  gpointer data;
+  GPtrArray *launchers; /* all connections */
+};
+
+struct WryLauncher {
+  WryLaunchers *home;
+  WryWire *wire;
+  gpointer owner;
+  gint64 seq;
+  GQueue open;     /* Call: asked, not answered */
+  guint hello;     /* source of its limit; 0 after hello */
+  gboolean ready, ending;
+};
+
+char *wry_cgroup_sandbox(const char *text, const char *root) {
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  g_autofree char *mark = g_strdup_printf("/%s/", root);
+  char *found = NULL;
+  for (guint i = 0; lines[i]; i++) {
+    const char *at = strstr(lines[i], mark);
+    if (!at) continue;
+    at += strlen(mark);
+    g_autofree char *name = g_strndup(at, strcspn(at, "/"));
+    if (!wry_vname_valid(name) || (found && strcmp(found, name) != 0)) {
+      g_free(found);
+      return NULL;
+    }
+    if (!found) found = g_steal_pointer(&name);
+  }
+  return found;
+}
+
+/* --- who it is ----------------------------------------------------------------------------------------------------------------------------------------- */
+static int peer_pidfd(int fd, pid_t pid) {
+  int pidfd = -1;
+  socklen_t length = sizeof pidfd;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0) return pidfd;
+  return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static gboolean lives(int pidfd) {
+  struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+  return poll(&poller, 1, 0) == 0;
+}
+
+/* The sandbox of the peer, NULL when it is in none of this root. */
+static char *peer_sandbox(const WryLaunchers *launchers, int fd, uid_t *ret_uid) {
+  struct ucred peer = {0};
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid <= 0) return NULL;
+  wry_autofd int pidfd = peer_pidfd(fd, peer.pid);
+  if (pidfd < 0) return NULL;
+  g_autofree char *path = g_strdup_printf("%d/cgroup", peer.pid);
+  gsize size;
+  g_autofree char *text = wry_vread(launchers->procfd, path, CGROUP_BYTES, &size, NULL);
+  *ret_uid = peer.uid;
+  return text && lives(pidfd) ? wry_cgroup_sandbox(text, launchers->cgroup) : NULL;
+}
+
+/* --- a connection -------------------------------------------------------------------------------------------------------------------------------------- */
+static void answer_all(WryLauncher *launcher, const GError *error) {
+  g_autoptr(GError) lost = error ? g_error_copy(error) : g_error_new(WRY_ERROR, WRY_ERROR_IO, "the launcher's connection was lost");
+  int none = -1;
+  for (Call *call; (call = g_queue_pop_head(&launcher->open)); g_free(call)) call->done(NULL, &none, lost, call->data);
+}
+
+static void end(WryLauncher *launcher, const GError *error) {
+  if (launcher->ending) return;
+  launcher->ending = TRUE;
+  if (launcher->hello) g_source_remove(launcher->hello);
+  answer_all(launcher, error);
+  launcher->home->calls->closed(launcher, launcher->owner, error, launcher->home->data);
+  wry_wire_free(launcher->wire);
+  g_ptr_array_remove_fast(launcher->home->launchers, launcher);
+  g_free(launcher);
+}
+
+static gboolean end_later(gpointer data) {
+  end(data, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* Not at once: the caller may be inside a message of this very connection. */
+void wry_launcher_close(WryLauncher *launcher) {
+  if (launcher->hello) g_source_remove(launcher->hello);
+  launcher->hello = g_idle_add(end_later, launcher);
+}
+
+static gboolean on_silent(gpointer data) {
+  WryLauncher *launcher = data;
+  g_autoptr(GError) error = g_error_new(WRY_ERROR, WRY_ERROR_TIMEOUT, "no hello within %u seconds", HELLO_SECONDS);
+  launcher->hello = 0;
+  end(launcher, error);
+  return G_SOURCE_REMOVE;
+}
+
+static void on_hello(WryLauncher *launcher, const WryMsgHello *hello) {
+  if (launcher->ready || !hello->version.set || hello->version.v != WRY_WIRE_VERSION) {
+    wry_launcher_close(launcher);
+    return;
+  }
+  launcher->ready = TRUE;
+  g_source_remove(launcher->hello);
+  launcher->hello = 0;
+  launcher->home->calls->hello(launcher, launcher->owner, hello->run.v, launcher->home->data);
+}
+
+static void on_reply(WryLauncher *launcher, const WryMsgReply *reply, int *fds, guint n_fds) {
+  Call *call = g_queue_peek_head(&launcher->open);
+  if (!call || reply->seq.v != call->seq) {
+    wry_launcher_close(launcher);
+    return;
+  }
+  g_queue_pop_head(&launcher->open);
+  int none = -1;
+  g_autoptr(GError) error = NULL;
+  if (reply->code.v != 0) {
+    int code = reply->code.v > 0 && reply->code.v <= WRY_ERROR_CODES ? (int)reply->code.v - 1 : WRY_ERROR_FAILED;
+    error = g_error_new_literal(WRY_ERROR, code, reply->message ? reply->message : "refused by the launcher");
+  }
+  call->done(reply, n_fds > 0 ? &fds[0] : &none, error, call->data);
+  g_free(call);
+}
+
+static void on_message(WryWire *wire G_GNUC_UNUSED, WryMsgType type, gpointer body, int *fds, guint n_fds, gpointer data) {
+  WryLauncher *launcher = data;
+  const WryLaunchers *home = launcher->home;
+  if (type == WRY_MSG_HELLO)
+    on_hello(launcher, body);
+  else if (!launcher->ready)
+    wry_launcher_close(launcher);
+  else if (type == WRY_MSG_REPLY)
+    on_reply(launcher, body, fds, n_fds);
+  else if (type == WRY_MSG_STATUS)
+    home->calls->status(launcher->owner, body, home->data);
+  else if (type == WRY_MSG_EVENT)
+    home->calls->event(launcher->owner, body, home->data);
+  else
+    wry_launcher_close(launcher); /* a request from a launcher */
+}
+
+static void on_closed(WryWire *wire G_GNUC_UNUSED, const GError *error, gpointer data) { end(data, error); }
+
+void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, WryLauncherDone done, gpointer data) {
+  g_autoptr(GError) error = NULL;
+  WryOptInt *seq = body;
+  *seq = (WryOptInt){TRUE, ++launcher->seq};
+  if (!wry_wire_send(launcher->wire, type, body, &fd, fd >= 0 ? 1 : 0, &error)) {
+    int none = -1;
+    done(NULL, &none, error, data);
+    return;
+  }
+  Call *call = g_new(Call, 1);
+  *call = (Call){launcher->seq, done, data};
+  g_queue_push_tail(&launcher->open, call);
+}
+
+/* --- the socket ---------------------------------------------------------------------------------------------------------------------------------------- */
+static void welcome(WryLaunchers *launchers, int take_fd) {
+  wry_autofd int fd = take_fd;
+  uid_t uid = 0;
+  g_autofree char *sandbox = peer_sandbox(launchers, fd, &uid);
+  gpointer owner = sandbox ? launchers->calls->identify(sandbox, uid, launchers->data) : NULL;
+  if (!owner) return;
+  WryLauncher *launcher = g_new0(WryLauncher, 1);
+  launcher->home = launchers;
+  launcher->owner = owner;
+  g_queue_init(&launcher->open);
+  launcher->hello = g_timeout_add_seconds(HELLO_SECONDS, on_silent, launcher);
+  launcher->wire = wry_wire_new(fd, on_message, on_closed, launcher);
+  fd = -1;
+  g_ptr_array_add(launchers->launchers, launcher);
+}
+
+static gboolean on_connect(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data) {
+  int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (peer >= 0) welcome(data, peer);
+  return G_SOURCE_CONTINUE;
+}
+
+WryLaunchers *wry_launchers_new(int node_dirfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error) {
+  wry_autofd int procfd = wry_dir_open("/proc", error);
+  if (procfd < 0) return NULL;
+  int listener = wry_vlisten(node_dirfd, "launcher.sock", SOCK_SEQPACKET, 0666, error);
+  if (listener < 0) return NULL;
+  WryLaunchers *launchers = g_new0(WryLaunchers, 1);
+  *launchers = (WryLaunchers){.listener = listener, .procfd = procfd, .cgroup = g_strdup(cgroup), .calls = calls, .data = data, .launchers = g_ptr_array_new()};
+  procfd = -1;
+  launchers->source = g_unix_fd_add(listener, G_IO_IN, on_connect, launchers);
+  return launchers;
+}
+
+void wry_launchers_free(WryLaunchers *launchers) {
+  if (!launchers) return;
+  while (launchers->launchers->len) end(launchers->launchers->pdata[0], NULL);
+  g_source_remove(launchers->source);
+  close(launchers->listener);
+  close(launchers->procfd);
+  g_ptr_array_unref(launchers->launchers);
+  g_free(launchers->cgroup);
+  g_free(launchers);
+}

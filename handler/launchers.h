@@ -1,0 +1,32 @@
+#pragma once
+/* The registration socket run/node/launcher.sock and the connections of launchers. Who a launcher is follows from its cgroup, read through its pidfd, and its uid; never from what it
+ * says. */
+#include "wherry/wire.h"
+
+typedef struct WryLaunchers WryLaunchers;
+typedef struct WryLauncher WryLauncher; /* one connection */
+
+typedef struct {
+  /* The owner of a peer: which VMI's sandbox it sits in. NULL refuses it. */
+  gpointer (*identify)(const char *vmi, uid_t uid, gpointer data);
+  /* First message: the launcher is ready for requests. `owner` may keep it until `closed`. */
+  void (*hello)(WryLauncher *launcher, gpointer owner, gint64 run, gpointer data);
+  void (*status)(gpointer owner, const WryVmiReport *report, gpointer data);
+  void (*event)(gpointer owner, const WryMsgEvent *event, gpointer data);
+  /* Gone, or it broke the protocol (error set). Its open calls have been answered with an error; the launcher is freed after this. */
+  void (*closed)(WryLauncher *launcher, gpointer owner, const GError *error, gpointer data);
+} WryLauncherCalls;
+
+/* `node_dirfd` is run/node (borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd". */
+WryLaunchers *wry_launchers_new(int node_dirfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error);
+void wry_launchers_free(WryLaunchers *launchers);
+
+/* The answer to a call: `reply` is borrowed; *fd is -1 or the callee's when it sets it to -1. error set: the connection is gone or the launcher refused (domain WRY_ERROR). */
+typedef void (*WryLauncherDone)(const WryMsgReply *reply, int *fd, const GError *error, gpointer data);
+/* Sends a request; `body` is the struct of `type`, its first member seq is set here. `fd` (or -1) is borrowed. */
+void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, WryLauncherDone done, gpointer data);
+/* Ends a connection: `closed` is called from it. */
+void wry_launcher_close(WryLauncher *launcher);
+
+/* The sandbox's name in the text of /proc/<pid>/cgroup: the component after `root`; NULL when no line has it, or two lines disagree. New string. Pure. */
+char *wry_cgroup_sandbox(const char *text, const char *root);
