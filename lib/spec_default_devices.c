@@ -64,16 +64,19 @@ static gboolean disk_uses(const WryDevices *devices, const char *volume) {
   return FALSE;
 }
 
+/* Looks at the disks that were there before, so two volumes of one name make two disks, which the rules then refuse. */
 WRY_DEFAULT_STEP(wry_default_volume_disks) {
   (void)error;
   WryDevices *devices = d->spec->domain->devices;
+  g_autoptr(GPtrArray) added = g_ptr_array_new();
   for (guint i = 0; d->spec->volumes && i < d->spec->volumes->len; i++) {
     const WryVolume *volume = g_ptr_array_index(d->spec->volumes, i);
     if (disk_uses(devices, volume->name)) continue;
     WryDisk *disk = wry_struct_new(&wry_disk_type);
     disk->name = g_strdup(volume->name);
-    g_ptr_array_add(need_list(&devices->disks), disk);
+    g_ptr_array_add(added, disk);
   }
+  if (added->len) g_ptr_array_extend(need_list(&devices->disks), added, NULL, NULL);
   return TRUE;
 }
 
@@ -84,6 +87,7 @@ WRY_DEFAULT_STEP(wry_default_disks) {
   const GPtrArray *disks = d->spec->domain->devices->disks;
   for (guint i = 0; disks && i < disks->len; i++) {
     WryDisk *disk = g_ptr_array_index(disks, i);
+    if (disk->blockSize && disk->blockSize->matchVolume) wry_default_bool(&disk->blockSize->matchVolume->enabled, TRUE);
     if (!disk->disk && !disk->lun && !disk->cdrom) disk->disk = wry_struct_new(wry_field_type(&wry_disk_type, "disk"));
     if (disk->disk) wry_default_str(&disk->disk->bus, bus);
     if (disk->lun) wry_default_str(&disk->lun->bus, bus);

@@ -47,13 +47,13 @@ WRY_DEFAULT_STEP(wry_default_requests) {
 WRY_DEFAULT_STEP(wry_default_guest_memory) {
   (void)error;
   WryDomain *domain = d->spec->domain;
-  if (domain->memory && domain->memory->guest) return TRUE;
-  const char *pages = domain->memory && domain->memory->hugepages ? domain->memory->hugepages->pageSize : NULL;
+  if (!domain->memory) domain->memory = wry_struct_new(&wry_memory_type);
+  if (domain->memory->guest) return TRUE;
+  const char *pages = domain->memory->hugepages ? domain->memory->hugepages->pageSize : NULL;
   const char *sources[] = {amount(domain->resources->requests, "memory"), amount(domain->resources->limits, "memory"), pages};
   for (guint i = 0; i < G_N_ELEMENTS(sources); i++) {
     char *guest = sources[i] ? wry_quantity_canonical(sources[i]) : NULL;
     if (!guest) continue;
-    if (!domain->memory) domain->memory = wry_struct_new(&wry_memory_type);
     domain->memory->guest = guest;
     break;
   }
@@ -76,7 +76,7 @@ WRY_DEFAULT_STEP(wry_default_topology) {
   if (!text && resources->requests) text = wry_json_str(resources->requests, "cpu");
   gint64 sockets = 1;
   if (text) wry_quantity_value(text, &sockets);
-  cpu->sockets = (WryOptInt){sockets != 0, sockets};
+  cpu->sockets = (WryOptInt){sockets != 0, (guint32)sockets}; /* Go's uint32: a negative limit, which the rules refuse, wraps */
   cpu->cores = cpu->threads = (WryOptInt){TRUE, 1};
   return TRUE;
 }
@@ -116,7 +116,7 @@ static gboolean memory_hotplug_possible(const WryDefaults *d, gint64 guest, gint
   gint64 page = 2 * MIB, size = 0;
   const WryHugepages *pages = domain->memory->hugepages;
   if (pages && pages->pageSize && wry_quantity_value(pages->pageSize, &size) && size > page) page = size;
-  if (!wry_is_architecture(d->spec, "amd64") || guest < GIB || guest % page || most % page || most <= guest) return FALSE;
+  if (!wry_is_architecture(d->spec, "amd64") || guest < GIB || guest % page || most % page || most < guest) return FALSE;
   return !domain->launchSecurity && !domain->cpu->realtime && !(domain->cpu->numa && domain->cpu->numa->guestMappingPassthrough);
 }
 
@@ -239,7 +239,7 @@ WRY_DEFAULT_STEP(wry_default_hyperv_closure) {
   if (!hv) return TRUE;
   if (is_on(hv->evmcs)) {
     need_feature(&hv->vapic);
-    need_vmx(need_cpu(d->spec));
+    if (is_on(hv->vapic)) need_vmx(need_cpu(d->spec));
   }
   if (hv->synictimer && wry_opt_bool(hv->synictimer->enabled, FALSE)) need_feature(&hv->synic);
   gboolean flush = hv->tlbflush && wry_opt_bool(hv->tlbflush->enabled, FALSE);

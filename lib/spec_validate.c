@@ -55,17 +55,48 @@ static void refuse_values(const WryVmiSpec *spec, const char *prefix, WryCauses 
   }
 }
 
-/* --- entry --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- KubeVirt's rules ---------------------------------------------------------------------------------------------------------------------------------- */
+/* Shared by VMIs and VM templates: before the network's, and after. */
+static const WryRule first_rules[] = {
+    wry_rule_names,       wry_rule_memory,       wry_rule_machine,      wry_rule_acpi,  wry_rule_cpu_resources, wry_rule_cpu_dedicated, wry_rule_cpu_numa,
+    wry_rule_cpu_features, wry_rule_cpu_sockets, wry_rule_start,        wry_rule_cpu_realtime, wry_rule_affinity, wry_rule_spread,     wry_rule_schema_enums,
+    wry_rule_architecture,
+};
+static const WryRule later_rules[] = {
+    wry_rule_boot_order,   wry_rule_inputs,        wry_rule_io_threads,     wry_rule_probes,        wry_rule_disk_volumes,  wry_rule_disks,        wry_rule_firmware,        wry_rule_secure_boot,
+    wry_rule_volumes,      wry_rule_container_disks, wry_rule_credentials, wry_rule_dns,          wry_rule_eviction,        wry_rule_vgpu_displays,
+    wry_rule_host_devices, wry_rule_dra_devices,   wry_rule_resource_claims, wry_rule_sound,      wry_rule_launch_security, wry_rule_vsock,
+    wry_rule_downward_metrics, wry_rule_filesystems, wry_rule_video,       wry_rule_panic_devices, wry_rule_gated_fields,   wry_rule_grace_devices,
+};
+/* Of VMIs alone. */
+static const WryRule instance_rules[] = {wry_rule_per_architecture, wry_rule_volumes_used, wry_rule_memory_given, wry_rule_metadata, wry_rule_hyperv};
+
+static void apply(WryCheck *c, const WryRule *rules, gsize count) {
+  for (gsize i = 0; i < count; i++) rules[i](c);
+}
+
+/* The network's rules come first for a VMI: KubeVirt applies them twice there, which is not repeated. */
 void wry_vmi_validate(const WryVmi *vmi, const WryConfig *config, WryRules rules, WryCauses *causes) {
-  (void)config;
-  if (rules != WRY_RULES_THIS_VERSION) return;
-  refuse_unsupported(&wry_vmi_spec_type, vmi->spec, "spec", causes);
-  refuse_values(vmi->spec, "spec", causes);
+  WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .causes = causes};
+  if (rules == WRY_RULES_THIS_VERSION) {
+    refuse_unsupported(&wry_vmi_spec_type, vmi->spec, "spec", causes);
+    refuse_values(vmi->spec, "spec", causes);
+  }
+  wry_rule_network(&c);
+  apply(&c, first_rules, G_N_ELEMENTS(first_rules));
+  apply(&c, later_rules, G_N_ELEMENTS(later_rules));
+  apply(&c, instance_rules, G_N_ELEMENTS(instance_rules));
 }
 
 void wry_vm_validate(const WryVm *vm, const WryConfig *config, WryRules rules, WryCauses *causes) {
-  (void)config;
-  if (rules != WRY_RULES_THIS_VERSION) return;
-  refuse_unsupported(&wry_vm_type, vm, "", causes);
-  refuse_values(vm->spec->template_->spec, "spec.template.spec", causes);
+  const WryVmiTemplate *template = vm->spec->template_;
+  WryCheck c = {.spec = template->spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .causes = causes};
+  if (rules == WRY_RULES_THIS_VERSION) {
+    refuse_unsupported(&wry_vm_type, vm, "", causes);
+    refuse_values(template->spec, "spec.template.spec", causes);
+  }
+  wry_rule_metadata(&c);
+  apply(&c, first_rules, G_N_ELEMENTS(first_rules));
+  wry_rule_network(&c);
+  apply(&c, later_rules, G_N_ELEMENTS(later_rules));
 }

@@ -27,7 +27,7 @@ LOCAL_TYPE(data_volume_source_type, WryDataVolumeSource,
 LOCAL_TYPE(ephemeral_type, WryEphemeral, OBJ(WryEphemeral, persistentVolumeClaim, 0, ephemeral_claim_type));
 LOCAL_TYPE(empty_disk_type, WryEmptyDisk, QTY(WryEmptyDisk, capacity, NEEDED));
 LOCAL_TYPE(host_disk_type, WryHostDisk,
-  QTY(WryHostDisk, capacity, 0),
+  QTY(WryHostDisk, capacity, ALWAYS),
   STR(WryHostDisk, path, NEEDED),
   BOOL(WryHostDisk, shared, LATER),
   STR(WryHostDisk, type, NEEDED));
@@ -43,7 +43,7 @@ LOCAL_TYPE(service_account_type, WryServiceAccountSource, STR(WryServiceAccountS
 LOCAL_TYPE(field_ref_type, WryFieldRef, STR(WryFieldRef, apiVersion, 0), STR(WryFieldRef, fieldPath, NEEDED));
 LOCAL_TYPE(resource_field_ref_type, WryResourceFieldRef,
   STR(WryResourceFieldRef, containerName, 0),
-  QTY(WryResourceFieldRef, divisor, 0),
+  QTY(WryResourceFieldRef, divisor, ALWAYS),
   STR(WryResourceFieldRef, resource, NEEDED));
 LOCAL_TYPE(downward_item_type, WryDownwardItem,
   OBJ(WryDownwardItem, fieldRef, 0, field_ref_type),

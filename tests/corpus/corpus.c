@@ -141,11 +141,19 @@ static GPtrArray *our_causes(const WryCauses *causes) {
   return list;
 }
 
+/* "reason name", theirs with alternatives "reason name|name". */
+static gboolean same_cause(const char *theirs, const char *ours) {
+  const char *space = strchr(theirs, ' '), *own = strchr(ours, ' ');
+  if (space - theirs != own - ours || strncmp(theirs, ours, (gsize)(space - theirs))) return FALSE;
+  g_auto(GStrv) names = g_strsplit(space + 1, "|", -1);
+  return g_strv_contains((const char *const *)names, own + 1);
+}
+
 /* KubeVirt cuts its list after ten. */
 static gboolean same_causes(GPtrArray *theirs, GPtrArray *ours, gboolean cut) {
   if (cut ? ours->len < theirs->len : ours->len != theirs->len) return FALSE;
   for (guint i = 0; i < theirs->len; i++)
-    if (strcmp(g_ptr_array_index(theirs, i), g_ptr_array_index(ours, i))) return FALSE;
+    if (!same_cause(g_ptr_array_index(theirs, i), g_ptr_array_index(ours, i))) return FALSE;
   return TRUE;
 }
 
@@ -220,7 +228,9 @@ static void compare_instance(Run *run, Count *count, const Case *c, const WryVer
     settle(run, count, c, INSTANCE, FALSE, "a VM that cannot start");
     return;
   }
-  WryVmi *vmi = wry_vm_make_vmi(verdict->object);
+  WryVm *vm = verdict->object;
+  if (!vm->metadata->uid) vm->metadata->uid = g_strdup("<uid>");
+  WryVmi *vmi = wry_vm_make_vmi(vm);
   g_autoptr(WryJson) object = wry_encode(&wry_vmi_type, vmi);
   wry_struct_free(&wry_vmi_type, vmi);
   g_autoptr(WryCauses) causes = wry_causes_new();
