@@ -6,7 +6,11 @@
 
 /* Empties all capability sets including bounding and ambient, locks SECBIT_NOROOT, sets no_new_privs. `keep` (0-terminated array of CAP_* + 1, or NULL): left in permitted+bounding, not effective. */
 gboolean wry_isolate_caps(const int *keep, GError **error);
-/* setgroups(n), setresgid, setresuid; verifies that it cannot go back. */
+/* Makes exactly `caps` (as above; NULL = none) effective; they must be permitted. For a process that kept some: raise, do one operation, lower. */
+gboolean wry_isolate_effective(const int *caps, GError **error);
+/* Between fork and exec: lets the program that is executed have `caps` of those kept (as ambient capabilities; a uid 0 gives it none, see SECBIT_NOROOT). */
+gboolean wry_isolate_ambient(const int *caps, GError **error);
+/* setgroups(n), setresgid, setresuid; verifies that it cannot go back. Comes before wry_isolate_caps: the permitted set is left until then. */
 gboolean wry_isolate_user(uid_t uid, gid_t gid, const gid_t *groups, gsize n_groups, GError **error);
 gboolean wry_isolate_no_new_privs(GError **error);
 /* Loads a compiled policy (policies/<name>.allow -> wry_policy_<name>) for all threads (TSYNC). */
