@@ -1,0 +1,68 @@
+/* What QEMU may open: the sandbox's fixed layout, as a table. No socket of the host, no /proc, no /dev/net/tun (taps come as open fds), no other VM: they are not in it.
+ *
+ * The kernel's ABI decides how much holds: file rights always, truncate from 3, TCP from 4, device ioctls from 5, abstract sockets and signals from 6. */
+#include "launcher/jail.h"
+#include "wherry/landlock_abi.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define READ (WRY_LL_READ_FILE | WRY_LL_READ_DIR)
+#define WRITE (WRY_LL_WRITE_FILE | WRY_LL_TRUNCATE)
+#define PRIVATE (READ | WRITE | WRY_LL_MAKE_REG | WRY_LL_MAKE_SOCK | WRY_LL_REMOVE_FILE)
+
+static const struct {
+  const char *path;
+  uint64_t rights;
+  bool required;
+} layout[] = {
+  {"/usr", READ, true},
+  {"/lib", READ, false},
+  {"/lib64", READ, false},
+  {"/etc/ld.so.cache", READ, false},
+  {"/etc/localtime", READ, false}, /* clocks in local time */
+  {"/opt/wherry", READ, false},
+  {"/run/wherry/vm", PRIVATE, true},
+  {"/run/wherry/scratch", PRIVATE, false},
+  {"/run/wherry/state/nvram", PRIVATE, false},
+  {"/run/wherry/volumes", READ | WRITE | WRY_LL_IOCTL_DEV, false}, /* also block devices */
+  {"/dev/kvm", READ | WRITE | WRY_LL_IOCTL_DEV, false},
+  {"/dev/null", READ | WRITE, false},
+  {"/dev/urandom", READ, false},
+#if defined(__x86_64__)
+  {"/lib64/ld-linux-x86-64.so.2", READ | WRY_LL_EXECUTE, false},
+#elif defined(__aarch64__)
+  {"/lib/ld-linux-aarch64.so.1", READ | WRY_LL_EXECUTE, false},
+#endif
+};
+
+static void grant(int ruleset, int abi, const char *path, uint64_t rights, bool required) {
+  struct stat st;
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT && !required)
+    return;
+  if (fd < 0 || fstat(fd, &st) != 0)
+    wry_jail_fail("landlock %s", path);
+  rights &= wry_ll_fs(abi) & (S_ISDIR(st.st_mode) ? ~0ull : (uint64_t)WRY_LL_FILE_RIGHTS);
+  if (wry_ll_grant(ruleset, fd, rights) != 0)
+    wry_jail_fail("landlock %s", path);
+  close(fd);
+}
+
+void wry_jail_landlock(const char *qemu) {
+  int abi = wry_ll_abi();
+  if (abi == 0)
+    return;
+  int ruleset = wry_ll_create(abi, WRY_LL_NET_BIND_TCP | WRY_LL_NET_CONNECT_TCP, WRY_LL_SCOPE_ABSTRACT_UNIX | WRY_LL_SCOPE_SIGNAL);
+  if (ruleset < 0)
+    wry_jail_fail("landlock ruleset");
+  for (size_t i = 0; i < sizeof layout / sizeof *layout; i++)
+    grant(ruleset, abi, layout[i].path, layout[i].rights, layout[i].required);
+  grant(ruleset, abi, qemu, READ | WRY_LL_EXECUTE, true);
+  if (wry_ll_restrict(ruleset) != 0)
+    wry_jail_fail("landlock");
+  close(ruleset);
+  /* The root directory itself is never granted. */
+  if (open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 || errno != EACCES)
+    wry_jail_fail("landlock is not in force");
+}
