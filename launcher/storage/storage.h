@@ -1,5 +1,5 @@
 #pragma once
-/* Makes what the domain's disks need before the domain starts: overlays, empty disks, ISO images. Runs qemu-img and xorrisofs; touches only files below `dirs`. */
+/* Makes what the domain's disks need before the domain starts: overlays, empty disks, ISO images. Runs qemu-img and xorriso; touches only files below `dirs`. */
 #include "launcher/domain/domain.h"
 
 /* Idempotent: what is there stays, so a restarted `launcher run` does not touch the disks of a running VM. A file appears by rename, whole or not at all.
