@@ -4,32 +4,38 @@
  * nothing that does not have the right shape. */
 #include <string.h>
 
+#include "lib/spec_review.h"
 #include "lib/spec_types.h"
-#include "wherry/spec_review.h"
 
-/* --- one function per kind and stage ---------------------------------------------------------------------------------------------------------------- */
-static gboolean default_vmi(const WryReview *r, gpointer object, WryCauses *causes, GError **error) {
-  (void)causes;
-  return r->old ? TRUE : wry_vmi_default(object, r->config, r->random_uuid, r->uuid_data, error);
+static const char *const accounts[] = {"apiserver", "controller", "handler", "operator", NULL};
+
+static gboolean is_trusted(const WryReview *review) {
+  for (guint i = 0; accounts[i]; i++)
+    if (wry_is_kubevirt_account(review, accounts[i])) return TRUE;
+  return FALSE;
 }
 
-static gboolean default_vm(const WryReview *r, gpointer object, WryCauses *causes, GError **error) {
-  (void)causes;
-  return wry_vm_default(object, r->config, r->random_uuid, r->uuid_data, error);
+/* --- one function per kind and stage --------------------------------------------------------------------------------------------------------------------- */
+static gboolean default_vmi(WryReviewing *r, gpointer object, GError **error) {
+  return wry_review_vmi_defaults(r, object, error);
 }
 
-static void rules_vmi(const WryReview *r, gpointer object, WryCauses *causes) {
-  wry_vmi_validate(object, r->config, r->rules, causes);
+static gboolean default_vm(WryReviewing *r, gpointer object, GError **error) {
+  return wry_review_vm_defaults(r, object, error);
 }
 
-static void rules_vm(const WryReview *r, gpointer object, WryCauses *causes) {
-  wry_vm_validate(object, r->config, r->rules, causes);
+static void rules_vmi(WryReviewing *r, gconstpointer object) {
+  wry_review_vmi_rules(r, object);
+}
+
+static void rules_vm(WryReviewing *r, gconstpointer object) {
+  wry_review_vm_rules(r, object);
 }
 
 static const struct {
   const char *kind;
-  gboolean (*defaults)(const WryReview *r, gpointer object, WryCauses *causes, GError **error);
-  void (*rules)(const WryReview *r, gpointer object, WryCauses *causes);
+  gboolean (*defaults)(WryReviewing *r, gpointer object, GError **error);
+  void (*rules)(WryReviewing *r, gconstpointer object);
 } kinds[] = {
     {"VirtualMachineInstance", default_vmi, rules_vmi},
     {"VirtualMachine", default_vm, rules_vm},
@@ -58,21 +64,32 @@ static WryStage read_object(WryJson *object, WryCauses *causes, WryVerdict *verd
   return wry_causes_count(causes) ? WRY_STAGE_SCHEMA : WRY_STAGE_ALLOWED;
 }
 
-static WryStage judge(const WryReview *r, gpointer object, guint row, WryCauses *causes) {
+static WryStage judge(WryReviewing *r, gpointer object, guint row) {
   g_autoptr(GError) error = NULL;
-  if (!kinds[row].defaults(r, object, causes, &error)) {
-    if (error) wry_causes_add(causes, WRY_CAUSE_INVALID, "spec", "%s", error->message);
+  if (!kinds[row].defaults(r, object, &error)) {
+    if (error) wry_causes_add(r->causes, WRY_CAUSE_INVALID, "spec", "%s", error->message);
     return WRY_STAGE_DEFAULTS;
   }
-  kinds[row].rules(r, object, causes);
-  return wry_causes_count(causes) ? WRY_STAGE_RULES : WRY_STAGE_ALLOWED;
+  kinds[row].rules(r, object);
+  return wry_causes_count(r->causes) ? WRY_STAGE_RULES : WRY_STAGE_ALLOWED;
+}
+
+/* What is stored was admitted once: what it lacks today is not asked again. */
+static gpointer read_old(const WryReview *review, const WryType *type) {
+  g_autoptr(WryCauses) ignored = wry_causes_new();
+  return review->old ? wry_decode(type, review->old, "", ignored) : NULL;
 }
 
 gboolean wry_review(const WryReview *review, WryJson *object, WryCauses *causes, WryVerdict *ret_verdict) {
   *ret_verdict = (WryVerdict){.stage = WRY_STAGE_ALLOWED};
   ret_verdict->stage = read_object(object, causes, ret_verdict);
-  for (guint i = 0; ret_verdict->stage == WRY_STAGE_ALLOWED && i < G_N_ELEMENTS(kinds); i++)
-    if (!strcmp(kinds[i].kind, ret_verdict->kind)) ret_verdict->stage = judge(review, ret_verdict->object, i, causes);
+  if (ret_verdict->stage != WRY_STAGE_ALLOWED) return FALSE;
+  gpointer old = read_old(review, ret_verdict->type);
+  WryReviewing r = {.review = review, .old = old, .trusted = is_trusted(review), .causes = causes};
+  for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
+    if (!strcmp(kinds[i].kind, ret_verdict->kind)) ret_verdict->stage = judge(&r, ret_verdict->object, i);
+  ret_verdict->warnings = r.warnings;
+  if (old) wry_struct_free(ret_verdict->type, old);
   return ret_verdict->stage == WRY_STAGE_ALLOWED;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/spec_default.h"
+#include "lib/spec_review.h"
 #include "lib/spec_types.h"
 
 #define MAX_HOTPLUG_VCPUS 512
@@ -110,14 +111,18 @@ WRY_DEFAULT_STEP(wry_default_cpu_hotplug) {
   return TRUE;
 }
 
-/* What a guest must be for memory to be plugged in later. */
-static gboolean memory_hotplug_possible(const WryDefaults *d, gint64 guest, gint64 most) {
-  const WryDomain *domain = d->spec->domain;
+const char *wry_memory_hotplug_problem(const WryVmiSpec *spec, gint64 guest, gint64 most) {
+  const WryDomain *domain = spec->domain;
   gint64 page = 2 * MIB, size = 0;
   const WryHugepages *pages = domain->memory->hugepages;
   if (pages && pages->pageSize && wry_quantity_value(pages->pageSize, &size) && size > page) page = size;
-  if (!wry_is_architecture(d->spec, "amd64") || guest < GIB || guest % page || most % page || most < guest) return FALSE;
-  return !domain->launchSecurity && !domain->cpu->realtime && !(domain->cpu->numa && domain->cpu->numa->guestMappingPassthrough);
+  if (!wry_is_architecture(spec, "amd64")) return "memory can be plugged in on amd64 only";
+  if (guest < GIB) return "the guest needs at least 1Gi";
+  if (guest % page || most % page) return "guest and maxGuest must be multiples of 2Mi or of the huge page size";
+  if (most < guest) return "guest must not exceed maxGuest";
+  if (domain->launchSecurity) return "not with launchSecurity";
+  if (domain->cpu && domain->cpu->realtime) return "not with realtime";
+  return domain->cpu && domain->cpu->numa && domain->cpu->numa->guestMappingPassthrough ? "not with the host's NUMA mapping" : NULL;
 }
 
 WRY_DEFAULT_STEP(wry_default_memory_hotplug) {
@@ -130,7 +135,7 @@ WRY_DEFAULT_STEP(wry_default_memory_hotplug) {
     cluster = NULL;
     most = guest * hotplug_ratio(d);
   }
-  if (!memory_hotplug_possible(d, guest, most)) return TRUE;
+  if (wry_memory_hotplug_problem(d->spec, guest, most)) return TRUE;
   g_autofree char *text = cluster ? g_strdup(cluster) : g_strdup_printf("%" G_GINT64_FORMAT "Ki", most / 1024);
   memory->maxGuest = wry_quantity_canonical(text);
   return TRUE;

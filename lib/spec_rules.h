@@ -65,6 +65,8 @@ WRY_RULE(wry_rule_credentials);
 WRY_RULE(wry_rule_metadata);
 WRY_RULE(wry_rule_network);         /* spec_validate_network.c, spec_validate_interface.c */
 WRY_RULE(wry_rule_interfaces);
+WRY_RULE(wry_rule_removed_gates);
+WRY_RULE(wry_rule_removed_bindings);
 WRY_RULE(wry_rule_boot_order);      /* spec_validate_disk.c */
 WRY_RULE(wry_rule_disks);
 WRY_RULE(wry_rule_disk_volumes);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/spec_default.h"
-#include "lib/spec_rules.h"
+#include "lib/spec_review.h"
 #include "lib/spec_types.h"
 
 const char *wry_at(WryCheck *c, const char *format, ...) {
@@ -60,7 +60,6 @@ static void refuse_values(const WryVmiSpec *spec, const char *prefix, WryCauses 
 static const WryRule first_rules[] = {
     wry_rule_names,       wry_rule_memory,       wry_rule_machine,      wry_rule_acpi,  wry_rule_cpu_resources, wry_rule_cpu_dedicated, wry_rule_cpu_numa,
     wry_rule_cpu_features, wry_rule_cpu_sockets, wry_rule_start,        wry_rule_cpu_realtime, wry_rule_affinity, wry_rule_spread,     wry_rule_schema_enums,
-    wry_rule_architecture,
 };
 static const WryRule later_rules[] = {
     wry_rule_boot_order,   wry_rule_inputs,        wry_rule_io_threads,     wry_rule_probes,        wry_rule_disk_volumes,  wry_rule_disks,        wry_rule_firmware,        wry_rule_secure_boot,
@@ -69,34 +68,64 @@ static const WryRule later_rules[] = {
     wry_rule_downward_metrics, wry_rule_filesystems, wry_rule_video,       wry_rule_panic_devices, wry_rule_gated_fields,   wry_rule_grace_devices,
 };
 /* Of VMIs alone. */
-static const WryRule instance_rules[] = {wry_rule_per_architecture, wry_rule_volumes_used, wry_rule_memory_given, wry_rule_metadata, wry_rule_hyperv};
+static const WryRule instance_rules[] = {wry_rule_architecture, wry_rule_per_architecture, wry_rule_volumes_used, wry_rule_memory_given, wry_rule_metadata, wry_rule_hyperv};
 
 static void apply(WryCheck *c, const WryRule *rules, gsize count) {
   for (gsize i = 0; i < count; i++) rules[i](c);
 }
 
+static void rules_of_this_version(const WryType *type, gconstpointer s, const char *path, const WryVmiSpec *spec, const char *prefix, WryCauses *causes) {
+  refuse_unsupported(type, s, path, causes);
+  refuse_values(spec, prefix, causes);
+}
+
 /* The network's rules come first for a VMI: KubeVirt applies them twice there, which is not repeated. */
-void wry_vmi_validate(const WryVmi *vmi, const WryConfig *config, WryRules rules, WryCauses *causes) {
-  WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) {
-    refuse_unsupported(&wry_vmi_spec_type, vmi->spec, "spec", causes);
-    refuse_values(vmi->spec, "spec", causes);
-  }
+void wry_vmi_rules(const WryVmi *vmi, const WryConfig *config, WryRules rules, gboolean trusted, WryCauses *causes) {
+  WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .trusted = trusted, .causes = causes};
+  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, "spec", causes);
+  wry_rule_removed_gates(&c);
+  wry_rule_removed_bindings(&c);
   wry_rule_network(&c);
   apply(&c, first_rules, G_N_ELEMENTS(first_rules));
   apply(&c, later_rules, G_N_ELEMENTS(later_rules));
   apply(&c, instance_rules, G_N_ELEMENTS(instance_rules));
 }
 
-void wry_vm_validate(const WryVm *vm, const WryConfig *config, WryRules rules, WryCauses *causes) {
+void wry_vmi_validate(const WryVmi *vmi, const WryConfig *config, WryRules rules, WryCauses *causes) {
+  wry_vmi_rules(vmi, config, rules, FALSE, causes);
+}
+
+/* A binding that no longer exists ends the review of a new VM. */
+static gboolean removed(WryCheck *c) {
+  guint before = wry_causes_count(c->causes);
+  wry_rule_removed_gates(c);
+  if (wry_causes_count(c->causes) == before) wry_rule_removed_bindings(c);
+  return wry_causes_count(c->causes) > before;
+}
+
+/* CPUs are counted as the VMI's defaults will. */
+static WryVmiSpec *with_topology(const WryVmiSpec *spec, const WryConfig *config) {
+  WryVmiSpec *copy = wry_struct_copy(&wry_vmi_spec_type, spec);
+  WryDefaults d = {.spec = copy, .config = config};
+  wry_default_topology(&d, NULL);
+  return copy;
+}
+
+void wry_vm_rules(const WryVm *vm, const WryVm *old, const WryConfig *config, WryRules rules, WryCauses *causes) {
   const WryVmiTemplate *template = vm->spec->template_;
-  WryCheck c = {.spec = template->spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) {
-    refuse_unsupported(&wry_vm_type, vm, "", causes);
-    refuse_values(template->spec, "spec.template.spec", causes);
+  WryVmiSpec *spec = with_topology(template->spec, config);
+  WryCheck c = {.spec = spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .causes = causes};
+  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vm_type, vm, "", template->spec, c.prefix, causes);
+  if (old || !removed(&c)) {
+    wry_rule_metadata(&c);
+    apply(&c, first_rules, G_N_ELEMENTS(first_rules));
+    wry_rule_network(&c);
+    apply(&c, later_rules, G_N_ELEMENTS(later_rules));
+    wry_vm_own_rules(vm, old, config, causes);
   }
-  wry_rule_metadata(&c);
-  apply(&c, first_rules, G_N_ELEMENTS(first_rules));
-  wry_rule_network(&c);
-  apply(&c, later_rules, G_N_ELEMENTS(later_rules));
+  wry_struct_free(&wry_vmi_spec_type, spec);
+}
+
+void wry_vm_validate(const WryVm *vm, const WryConfig *config, WryRules rules, WryCauses *causes) {
+  wry_vm_rules(vm, NULL, config, rules, causes);
 }

@@ -19,11 +19,32 @@ static gboolean on_pod_network(const Nic *nic) {
   return nic->network && nic->network->pod;
 }
 
-static void removed_binding(WryCheck *c, const Nic *nic) {
-  const struct { const char *name; gboolean used; } removed[] = {
-      {"slirp", nic->iface->slirp != NULL}, {"macvtap", nic->iface->macvtap != NULL}, {"passt", nic->iface->passt != NULL}};
-  for (guint i = 0; i < G_N_ELEMENTS(removed); i++)
-    if (removed[i].used) wry_refuse(c, INVALID, wry_at(c, "domain.devices.interfaces[%u].%s", nic->index, removed[i].name), "binding %s no longer exists", removed[i].name);
+typedef struct { const char *name, *gate; gsize offset; } Removed;
+static const Removed removed[] = {
+    {"slirp", NULL, offsetof(WryInterface, slirp)},
+    {"macvtap", "Macvtap", offsetof(WryInterface, macvtap)},
+    {"passt", "Passt", offsetof(WryInterface, passt)},
+};
+
+static gboolean uses(const WryInterface *iface, const Removed *binding) {
+  return *(gconstpointer const *)(gconstpointer)((const char *)iface + binding->offset) != NULL;
+}
+
+/* A cluster that still asks for the gate of a binding is told that there is none. */
+WRY_RULE(wry_rule_removed_gates) {
+  WRY_EACH(WryInterface, iface, c->spec->domain->devices->interfaces) {
+    for (guint i = 0; i < G_N_ELEMENTS(removed); i++)
+      if (removed[i].gate && uses(iface, &removed[i]) && wry_config_gate(c->config, removed[i].gate))
+        wry_refuse(c, NOT_SUPPORTED, wry_at(c, "domain.devices.interfaces[%u].%s", iface_i, removed[i].name), "feature gate %s no longer exists", removed[i].gate);
+  }
+}
+
+WRY_RULE(wry_rule_removed_bindings) {
+  WRY_EACH(WryInterface, iface, c->spec->domain->devices->interfaces) {
+    for (guint i = 0; i < G_N_ELEMENTS(removed); i++)
+      if (uses(iface, &removed[i]))
+        wry_refuse(c, INVALID, wry_at(c, "domain.devices.interfaces[%u].%s", iface_i, removed[i].name), "binding %s no longer exists", removed[i].name);
+  }
 }
 
 static void one_binding(WryCheck *c, const Nic *nic) {
@@ -167,7 +188,7 @@ static void link_state(WryCheck *c, const Nic *nic) {
 
 /* --- all ------------------------------------------------------------------------------------------------------------------------------------------------- */
 static void (*const interface_rules[])(WryCheck *c, const Nic *nic) = {
-    removed_binding, one_binding, binding_fits, name_and_model, addresses, ports, dhcp_options, link_state,
+    one_binding, binding_fits, name_and_model, addresses, ports, dhcp_options, link_state,
 };
 
 WRY_RULE(wry_rule_interfaces) {

@@ -141,10 +141,11 @@ static GPtrArray *our_causes(const WryCauses *causes) {
   return list;
 }
 
-/* "reason name", theirs with alternatives "reason name|name". */
+/* "reason name", theirs with alternatives "reason name|name", or "reason *": KubeVirt names no field. */
 static gboolean same_cause(const char *theirs, const char *ours) {
   const char *space = strchr(theirs, ' '), *own = strchr(ours, ' ');
   if (space - theirs != own - ours || strncmp(theirs, ours, (gsize)(space - theirs))) return FALSE;
+  if (!strcmp(space + 1, "*")) return TRUE;
   g_auto(GStrv) names = g_strsplit(space + 1, "|", -1);
   return g_strv_contains((const char *const *)names, own + 1);
 }
