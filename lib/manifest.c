@@ -1,7 +1,8 @@
 /* Manifest files: one or more objects in YAML or JSON, Lists taken apart.
  *
- * A text that starts with '{' is tried as a run of JSON values first, because JSON's surrogate pairs and tabs are no YAML; when that fails it is read as
- * YAML, as kubectl does, and the YAML reader's error counts. The members of a List become documents of their own; their lines are seen through the List's table.
+ * A text that starts with '{' is tried as a run of JSON values first, because JSON's surrogate pairs and tabs are no YAML; when that fails for another
+ * reason than a limit it is read as YAML, as kubectl does, and the YAML reader's error counts. The members of a List become documents of their own; their
+ * lines are seen through the List's table.
  *
  * Relies on both readers refusing duplicate keys and bounding depth and memory. */
 #include <string.h>
@@ -22,7 +23,7 @@ static WryDocument *document_new(WryJson *take_object, WryLines *take_lines) {
   return document;
 }
 
-static gboolean read_json_documents(const char *text, gsize length, GPtrArray *documents) {
+static gboolean read_json_documents(const char *text, gsize length, GPtrArray *documents, GError **error) {
   WryJsonReader reader;
   gboolean good = TRUE;
   wry_json_reader_init(&reader, text, length, NULL);
@@ -30,7 +31,7 @@ static gboolean read_json_documents(const char *text, gsize length, GPtrArray *d
     WryJson *value = NULL;
     g_autoptr(WryLines) lines = wry_lines_new();
     reader.lines = lines;
-    good = wry_json_read(&reader, &value, NULL) && json_object_is_type(value, json_type_object);
+    good = wry_json_read(&reader, &value, error) && json_object_is_type(value, json_type_object);
     if (good)
       g_ptr_array_add(documents, document_new(value, g_steal_pointer(&lines)));
     else
@@ -48,7 +49,12 @@ static gboolean looks_like_json(const char *text, gsize length) {
 
 static gboolean read_documents(const char *text, gsize length, GPtrArray *documents, GError **error) {
   if (looks_like_json(text, length)) {
-    if (read_json_documents(text, length, documents)) return TRUE;
+    g_autoptr(GError) why = NULL;
+    if (read_json_documents(text, length, documents, &why)) return TRUE;
+    if (g_error_matches(why, WRY_ERROR, WRY_ERROR_TOO_LARGE)) {
+      g_propagate_error(error, g_steal_pointer(&why));
+      return FALSE;
+    }
     g_ptr_array_set_size(documents, 0);
   }
   return wry_yaml_read(text, length, documents, error);

@@ -148,13 +148,17 @@ static gboolean read_scalar(Reader *r, const yaml_event_t *event, WryJson **ret_
 static guint height(WryJson *value) {
   guint highest = 0;
   if (json_object_is_type(value, json_type_array)) {
-    for (gsize i = 0; i < json_object_array_length(value); i++) highest = MAX(highest, height(json_object_array_get_idx(value, i)));
+    for (gsize i = 0; i < json_object_array_length(value); i++) {
+      guint below = height(json_object_array_get_idx(value, i));
+      highest = MAX(highest, below);
+    }
     return highest + 1;
   }
   if (!json_object_is_type(value, json_type_object)) return 0;
   json_object_object_foreach(value, key, member) {
     (void)key;
-    highest = MAX(highest, height(member));
+    guint below = height(member);
+    highest = MAX(highest, below);
   }
   return highest + 1;
 }
