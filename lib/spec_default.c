@@ -104,6 +104,7 @@ static void default_status(WryVmi *vmi, const WryConfig *config) {
 
 /* --- VirtualMachineInstance ------------------------------------------------------------------------------------------------------------------------------ */
 static const WryDefaultStep vmi_steps[] = {
+    wry_default_addresses,
     wry_default_architecture, wry_default_machine,        wry_default_requests,    wry_default_guest_memory,   wry_default_topology,  wry_default_pull_policies,
     wry_default_eviction,     wry_default_pod_interface,  wry_default_volume_disks, wry_default_disks,         wry_default_inputs,    wry_default_watchdog,
     wry_default_clock,        wry_default_features,       wry_default_probes,      wry_default_firmware,       wry_default_hyperv_closure, wry_default_boot,
@@ -120,6 +121,8 @@ gboolean wry_vmi_default(WryVmi *vmi, const WryConfig *config, WryUuidSource ran
   default_namespace(&vmi->metadata);
   wry_default_pci_topology(vmi->metadata, vmi->spec);
   add_finalizer(vmi->metadata, "kubevirt.io/foregroundDeleteVirtualMachine");
+  if (vmi->spec->domain->launchSecurity && vmi->spec->domain->launchSecurity->tdx)
+    wry_map_default(&vmi->metadata->annotations, "kubevirt.io/qgs-socket-path", "/var/run/tdx-qgs/qgs.socket");
   default_status(vmi, config);
   return TRUE;
 }
@@ -134,7 +137,7 @@ static gboolean default_identity(WryDefaults *d, GError **error) {
   return TRUE;
 }
 
-static const WryDefaultStep vm_steps[] = {wry_default_architecture, wry_default_machine, default_identity};
+static const WryDefaultStep vm_steps[] = {wry_default_addresses, wry_default_architecture, wry_default_machine, default_identity};
 
 gboolean wry_vm_default(WryVm *vm, const WryConfig *config, WryUuidSource random_uuid, gpointer data, GError **error) {
   default_namespace(&vm->metadata);

@@ -31,6 +31,7 @@ WRY_DEFAULT_STEP(wry_default_eviction);
 WRY_DEFAULT_STEP(wry_default_pod_interface);
 WRY_DEFAULT_STEP(wry_default_volume_disks);
 WRY_DEFAULT_STEP(wry_default_disks);
+WRY_DEFAULT_STEP(wry_default_addresses);
 WRY_DEFAULT_STEP(wry_default_inputs);
 WRY_DEFAULT_STEP(wry_default_watchdog);
 WRY_DEFAULT_STEP(wry_default_probes);

@@ -1,4 +1,5 @@
 /* Defaults of devices, volumes, networks and probes (contract 2.2, steps 8 to 12). Each function is one step of the table in spec_default.c. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/spec_default.h"
@@ -99,6 +100,36 @@ WRY_DEFAULT_STEP(wry_default_disks) {
   return TRUE;
 }
 
+/* --- addresses ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* Go reads IPv4 addresses with leading zeros as decimal and writes them without. */
+static void plain_address(char **text) {
+  guint part[4];
+  char rest[8] = "";
+  if (!*text || !g_regex_match_simple("^[0-9]{1,3}(\\.[0-9]{1,3}){3}(/[0-9]{1,2})?$", *text, 0, 0)) return;
+  if (sscanf(*text, "%u.%u.%u.%u%7s", &part[0], &part[1], &part[2], &part[3], rest) < 4) return;
+  g_free(*text);
+  *text = g_strdup_printf("%u.%u.%u.%u%s", part[0], part[1], part[2], part[3], rest);
+}
+
+static void plain_addresses(GPtrArray *list) {
+  for (guint i = 0; list && i < list->len; i++) plain_address((char **)&list->pdata[i]);
+}
+
+WRY_DEFAULT_STEP(wry_default_addresses) {
+  (void)error;
+  if (d->spec->dnsConfig) plain_addresses(d->spec->dnsConfig->nameservers);
+  const GPtrArray *interfaces = d->spec->domain->devices->interfaces;
+  for (guint i = 0; interfaces && i < interfaces->len; i++) {
+    const WryInterface *iface = g_ptr_array_index(interfaces, i);
+    if (iface->dhcpOptions) plain_addresses(iface->dhcpOptions->ntpServers);
+  }
+  for (guint i = 0; d->spec->networks && i < d->spec->networks->len; i++) {
+    const WryNetwork *network = g_ptr_array_index(d->spec->networks, i);
+    if (network->pod) plain_address(&network->pod->vmNetworkCIDR);
+  }
+  return TRUE;
+}
+
 /* --- other devices --------------------------------------------------------------------------------------------------------------------------------------- */
 WRY_DEFAULT_STEP(wry_default_inputs) {
   (void)error;
@@ -121,7 +152,7 @@ WRY_DEFAULT_STEP(wry_default_watchdog) {
     if (!wry_is_architecture(d->spec, "arm64")) *model = wry_struct_new(type);
   }
   if (watchdog->i6300esb) wry_default_str(&watchdog->i6300esb->action, "reset");
-  if (watchdog->diag288) wry_default_str(&watchdog->diag288->action, "reset");
+  if (watchdog->diag288 && !watchdog->i6300esb) wry_default_str(&watchdog->diag288->action, "reset");
   return TRUE;
 }
 

@@ -26,6 +26,9 @@ void wry_vm_own_rules(const WryVm *vm, const WryVm *old, const WryConfig *config
 /* "system:serviceaccount:<install namespace>:kubevirt-<name>" */
 gboolean wry_is_kubevirt_account(const WryReview *review, const char *name);
 
+/* Presets that match a new VMI (spec_preset.c). FALSE: they contradict each other. */
+gboolean wry_apply_presets(WryReviewing *r, WryVmi *vmi, GError **error);
+
 /* Hot-plugged storage of a running VMI (spec_validate_hotplug.c): one cause at most. */
 void wry_rule_hotplug_storage(const WryVmiSpec *spec, const WryVmiSpec *old, WryCauses *causes);
 /* A disk that is to be plugged in: NULL, or why it cannot be. */

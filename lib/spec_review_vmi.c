@@ -25,7 +25,7 @@ static void restore_status(WryVmi *vmi, const WryVmi *old) {
 gboolean wry_review_vmi_defaults(WryReviewing *r, WryVmi *vmi, GError **error) {
   const WryReview *review = r->review;
   const WryVmi *old = r->old;
-  if (!old) return wry_vmi_default(vmi, review->config, review->random_uuid, review->uuid_data, error);
+  if (!old) return wry_apply_presets(r, vmi, error) && wry_vmi_default(vmi, review->config, review->random_uuid, review->uuid_data, error);
   gboolean changed = vmi->status && old->status ? !json_object_equal(vmi->status, old->status) : vmi->status != old->status;
   if (!r->trusted && changed) restore_status(vmi, old);
   return TRUE;

@@ -178,6 +178,8 @@ WRY_RULE(wry_rule_launch_security) {
 
 /* --- fields behind a gate -------------------------------------------------------------------------------------------------------------------------------- */
 WRY_RULE(wry_rule_gated_fields) {
+  if (c->spec->utilityVolumes && c->spec->utilityVolumes->len)
+    wry_refuse(c, INVALID, wry_at(c, "utilityVolumes"), "can only be added to a running VMI");
   const WryDomain *domain = c->spec->domain;
   if (domain->memory && domain->memory->reservedOverhead && !wry_config_gate(c->config, "ReservedOverheadMemlock"))
     wry_refuse(c, INVALID, wry_at(c, "domain.memory.reservedOverhead"), "feature gate ReservedOverheadMemlock is not enabled");
