@@ -92,7 +92,10 @@ endif
 COMPILE  = $(CC) $(CPPFLAGS_wry) $(CPPFLAGS) $(CFLAGS_wry) $(VARIANT_FLAGS) $(CFLAGS) -MMD -MP
 SCOMPILE = $(CC) $(CPPFLAGS_wry) $(CPPFLAGS) $(CFLAGS_wry) $(HARDEN) $(CFLAGS) -MMD -MP
 LINK     = $(CC) $(VARIANT_FLAGS) $(CFLAGS) $(LDFLAGS_wry) $(LDFLAGS)
-SLINK    = $(CC) $(HARDEN) $(CFLAGS) -static-pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+# init's code has a fixed low address, apart from every other program's: its system call policy tells callers by that.
+STATIC   := -static-pie
+$(BUILD)/launcher-init: STATIC := -static -no-pie
+SLINK    = $(CC) $(HARDEN) $(CFLAGS) $(STATIC) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 # --- what is built ----------------------------------------------------------------------------------------------------
 program = $(if $(wildcard $(2)),$(BUILD)/$(1))
