@@ -39,7 +39,8 @@ typedef struct {
 /* One interface, in spec.domain.devices.interfaces order. */
 typedef struct {
   const WryInterface *interface; /* borrowed */
-  const char *tap, *mac;         /* borrowed from the bundle; mac may be NULL */
+  const char *tap;               /* borrowed from the bundle */
+  char mac[18];                  /* with colons; "" = none known */
   const char *model;             /* libvirt's word: "virtio-non-transitional", "e1000" */
   guint mtu;                     /* 0 = QEMU's default */
 } WryDomainInterface;

@@ -20,7 +20,7 @@ static void emit_interface(const WryDomainInterface *interface, WryXml *xml) {
   const WryInterface *spec = interface->interface;
   gboolean boots = spec->bootOrder.set;
   wry_xml_open(xml, "interface", "type", "ethernet", NULL);
-  if (interface->mac) wry_xml_leaf(xml, "mac", "address", interface->mac, NULL);
+  if (*interface->mac) wry_xml_leaf(xml, "mac", "address", interface->mac, NULL);
   wry_xml_leaf(xml, "target", "dev", interface->tap, "managed", "no", NULL);
   wry_xml_leaf(xml, "model", "type", interface->model, NULL);
   if (interface->mtu) emit_number(xml, "mtu", "size", interface->mtu);

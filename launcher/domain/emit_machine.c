@@ -97,7 +97,7 @@ static const char *cpu_mode(const WryDomainPlan *plan, const char *model) {
 static void emit_cpu_features(const GPtrArray *features, WryXml *xml) {
   for (guint i = 0; features && i < features->len; i++) {
     const WryCpuFeature *feature = g_ptr_array_index(features, i);
-    wry_xml_leaf(xml, "feature", "name", feature->name, "policy", feature->policy && *feature->policy ? feature->policy : NULL, NULL);
+    wry_xml_leaf(xml, "feature", "name", feature->name, "policy", feature->policy && *feature->policy ? feature->policy : "require", NULL);
   }
 }
 

@@ -1,6 +1,24 @@
 /* Passes of the plan: interfaces, and the endpoints that `launcher run` and QEMU meet at. */
 #include "launcher/domain/plan.h"
 
+#include <string.h>
+
+#define MAC_DIGITS 12u
+
+/* The forms that Kubernetes reads (02:…, 02-…, 0200.…) in the one that libvirt reads. */
+static gboolean plan_mac(char ret_mac[18], const char *text) {
+  char digits[MAC_DIGITS];
+  guint n = 0;
+  for (const char *p = text; *p; p++) {
+    if (strchr(":-.", *p)) continue;
+    if (n == MAC_DIGITS || !g_ascii_isxdigit(*p)) return FALSE;
+    digits[n++] = g_ascii_tolower(*p);
+  }
+  if (n != MAC_DIGITS) return FALSE;
+  g_snprintf(ret_mac, 18, "%.2s:%.2s:%.2s:%.2s:%.2s:%.2s", digits, digits + 2, digits + 4, digits + 6, digits + 8, digits + 10);
+  return TRUE;
+}
+
 static const WryBundleInterface *given_interface(const WryBundle *bundle, const char *name) {
   for (guint i = 0; bundle->interfaces && i < bundle->interfaces->len; i++) {
     const WryBundleInterface *given = g_ptr_array_index(bundle->interfaces, i);
@@ -19,7 +37,11 @@ static gboolean plan_interface(WryPlanning *p, const WryInterface *asked, GError
   g_ptr_array_add(p->plan->interfaces, interface);
   interface->interface = asked;
   interface->tap = given->tap;
-  interface->mac = asked->macAddress && *asked->macAddress ? asked->macAddress : given->mac;
+  const char *mac = asked->macAddress && *asked->macAddress ? asked->macAddress : given->mac;
+  if (mac && !plan_mac(interface->mac, mac)) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "interface %s: \"%s\" is no MAC address", asked->name, mac);
+    return FALSE;
+  }
   interface->mtu = given->mtu.set && given->mtu.v > 0 ? (guint)given->mtu.v : 0;
   gboolean virtio = !asked->model || !*asked->model || g_str_equal(asked->model, "virtio");
   interface->model = virtio ? p->plan->virtio : asked->model;

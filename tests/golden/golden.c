@@ -57,7 +57,8 @@ static WryVmi *admit(WryJson *object, const WryConfig *config, GError **error) {
 }
 
 static char *convert(const char *manifest, gsize length, GError **error) {
-  g_autoptr(WryConfig) config = wry_config_new(NULL, "amd64", error);
+  g_autoptr(WryJson) gates = json_tokener_parse("{\"developerConfiguration\": {\"featureGates\": [\"HostDisk\"]}}"); /* as on a box of one's own */
+  g_autoptr(WryConfig) config = wry_config_new(gates, "amd64", error);
   g_autofree char *words = node_words(manifest);
   g_autoptr(WryNode) node = wry_node_new(words, error);
   g_autoptr(GPtrArray) documents = config && node ? wry_manifest_parse(manifest, length, error) : NULL;
