@@ -50,6 +50,11 @@ main:
 	movb	$0xfd, %al		/* all off but 9 */
 	outb	%al, $0xa1
 
+	movb	$0x30, %al		/* the timer: once more (mode 0) and never again */
+	outb	%al, $0x43
+	outb	%al, $0x40
+	outb	%al, $0x40
+
 	movw	$COM1 + 1, %dx		/* interrupt on received data */
 	movb	$1, %al
 	outb	%al, %dx

@@ -167,7 +167,7 @@ def build(unpacked_root, kernel):
     return tree.archive()
 
 
-def compress(data, level=19):
+def compress(data, level=12):
     """zstd, one thread, so that the bytes depend on the input alone."""
     return subprocess.run(["zstd", "-q", f"-{level}", "--single-thread", "-c"], input=data, check=True,
                           stdout=subprocess.PIPE).stdout

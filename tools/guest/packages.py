@@ -2,8 +2,11 @@
 
 apt resolves a name to one exact file and its SHA256 (`apt-get download
 --print-uris` touches nothing); the file is kept in the cache under that name, so
-a second build needs no network. `Lock` is the list of what was used: it is part
-of the key under which finished guests are cached.
+a second build needs no network. The lock lines say what was used: they are part of
+the key under which finished guests are cached.
+
+The machine's own package lists are used as they are. Where they are missing or too
+old, refresh() fetches lists of this tool's own into the cache.
 
 Relies on: apt-get, apt-cache, dpkg-deb. No root needed.
 """
@@ -19,6 +22,10 @@ LIB_PACKAGE = re.compile(r"^(lib[a-z0-9.+-]+|zlib1g)$")
 
 class PackageError(Exception):
     """A package cannot be had; the message says what to do."""
+
+
+# Options that point apt at lists of our own; empty as long as the machine's serve.
+APT_OPTIONS = []
 
 
 def cache_dir():
@@ -41,10 +48,22 @@ def run(argv, **options):
     return done.stdout
 
 
+def refresh():
+    """Fetch package lists into the cache; False when they were fetched already."""
+    if APT_OPTIONS:
+        return False
+    lists = os.path.join(cache_dir(), "apt-lists")
+    os.makedirs(os.path.join(lists, "partial"), exist_ok=True)
+    APT_OPTIONS.extend(["-o", f"Dir::State::Lists={lists}", "-o", "Dir::Cache::pkgcache=",
+                        "-o", "Dir::Cache::srcpkgcache="])
+    run(["apt-get", *APT_OPTIONS, "update"])
+    return True
+
+
 def depends(names):
     """Dependencies of each name and of all that these need: {name: [name, ...]}."""
     found, current = {}, None
-    for line in run(["apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests",
+    for line in run(["apt-cache", *APT_OPTIONS, "depends", "--recurse", "--no-recommends", "--no-suggests",
                      "--no-conflicts", "--no-breaks", "--no-replaces",
                      "--no-enhances", *names]).splitlines():
         if not line.startswith(" "):
@@ -89,7 +108,7 @@ class Package:
 def resolve(names):
     """Exact packages for names, sorted by file name."""
     found = []
-    for line in run(["apt-get", "download", "--print-uris", *names]).splitlines():
+    for line in run(["apt-get", *APT_OPTIONS, "download", "--print-uris", *names]).splitlines():
         if (match := URI_LINE.match(line.strip())):
             found.append(Package(*match.groups()))
     missing = set(names) - {package.name for package in found}
@@ -112,7 +131,7 @@ def fetch(packages):
     for package in packages:
         path = os.path.join(store, package.file)
         if not os.path.exists(path) or digest(path) != package.sha256:
-            run(["apt-get", "download", f"{package.name}={package.version}"], cwd=store)
+            run(["apt-get", *APT_OPTIONS, "download", f"{package.name}={package.version}"], cwd=store)
             if digest(path) != package.sha256:
                 raise PackageError(f"{package.file}: downloaded file has another SHA256")
         paths.append(path)

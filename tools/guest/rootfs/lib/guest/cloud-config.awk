@@ -8,6 +8,7 @@ function quote(text) {
 }
 
 function scalar(text) {
+	if (text ~ /^["']/) sub(/["'][ \t]+#[^"']*$/, substr(text, 1, 1), text)
 	if (text ~ /^".*"$/) {
 		text = substr(text, 2, length(text) - 2)
 		gsub(/\\"/, "\"", text)

@@ -2,7 +2,7 @@
 # The cards are the keys one level below `ethernets`.
 
 function emit(word, list,    n, i, parts) {
-	gsub(/[\[\]"' ]/, "", list)
+	gsub(/[]["' ]/, "", list)
 	n = split(list, parts, ",")
 	for (i = 1; i <= n; i++) if (parts[i] != "") print card, word, parts[i]
 }

@@ -6,6 +6,7 @@ and the monitor on UNIX sockets in a private directory, and ends it in any case.
 
 Relies on: qemu-system-x86_64. Python's standard library only.
 """
+import codecs
 import json
 import os
 import re
@@ -13,7 +14,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+
+
+PROMPT = r"@\S+:\S+[#$] "
 
 
 class Failure(AssertionError):
@@ -91,21 +96,23 @@ class Monitor:
 
 
 class Machine:
-    """One running QEMU; use as a context manager."""
+    """One running QEMU, started behind the words of `prefix`; use as a context manager."""
 
-    def __init__(self, *arguments, memory=128, binary="qemu-system-x86_64"):
+    def __init__(self, *arguments, memory=128, prefix=()):
         self.directory = tempfile.mkdtemp(prefix="wherry-machine-")
         serial, monitor = self.path("serial"), self.path("qmp")
         self.log = open(self.path("qemu.log"), "wb")  # closed in close()
         self.process = subprocess.Popen(
-            [binary, "-nodefaults", "-no-user-config", "-display", "none", "-m", str(memory),
+            [*prefix, "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-m", str(memory),
              "-chardev", f"socket,id=serial,path={serial},server=on,wait=on", "-serial", "chardev:serial",
              "-chardev", f"socket,id=qmp,path={monitor},server=on,wait=off", "-mon", "qmp,mode=control",
              *[argument.replace("@DIR@", self.directory) for argument in arguments]],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.console, self.text, self.seen = None, "", 0
+        self.console, self.text, self.seen, self.ended = None, "", 0, False
+        self.changed = threading.Condition()
         try:
             self.console = connect(serial, self.process, 20)
+            threading.Thread(target=self._drain, daemon=True).start()
             self.monitor = Monitor(connect(monitor, self.process, 20))
         except Exception as error:
             message = self.qemu_messages()
@@ -131,34 +138,41 @@ class Machine:
             self.process.kill()
         self.process.wait()
         if self.console:
+            self.console.shutdown(socket.SHUT_RDWR)
             self.console.close()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def read(self, seconds):
-        """Add what the console prints within `seconds` to self.text; False at its end."""
-        self.console.settimeout(max(0.01, seconds))
-        try:
-            data = self.console.recv(65536)
-        except TimeoutError:
-            return True
-        except ConnectionError:
-            return False
-        self.text += data.decode("utf-8", "replace").replace("\r", "").replace("\x1b[6n", "")
-        return bool(data)
+    def _drain(self):
+        """Thread: a console that nobody reads stops the guest after some hundred bytes."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while True:
+            try:
+                data = self.console.recv(65536)
+            except OSError:
+                data = b""
+            with self.changed:
+                # The shell's question for the cursor position may come in two pieces.
+                tail = self.text[-3:] + decoder.decode(data)
+                self.text = self.text[:-3] + tail.replace("\r", "").replace("\x1b[6n", "")
+                self.ended = not data
+                self.changed.notify_all()
+                if self.ended:
+                    return
 
     def expect(self, pattern, seconds=30, keep=False):
         """Match of `pattern` after the last match; keep=True: do not move on."""
-        until = time.monotonic() + seconds
-        while True:
-            if (match := re.compile(pattern, re.M).search(self.text, self.seen)):
-                if not keep:
-                    self.seen = match.end()
-                return match
-            left = until - time.monotonic()
-            if left <= 0 or not self.read(min(left, 1)):
-                tail = self.text[-1500:]
-                raise Failure(f"console: no /{pattern}/ in {seconds} s; {self.qemu_messages()}\n{tail}")
+        until, compiled = time.monotonic() + seconds, re.compile(pattern, re.M)
+        with self.changed:
+            while True:
+                if (match := compiled.search(self.text, self.seen)):
+                    if not keep:
+                        self.seen = match.end()
+                    return match
+                left = until - time.monotonic()
+                if left <= 0 or self.ended:
+                    raise Failure(f"console: no /{pattern}/ in {seconds} s; {self.qemu_messages()}\n{self.text[-1500:]}")
+                self.changed.wait(left)
 
     def send(self, text):
         self.console.sendall(text.encode())
@@ -169,10 +183,10 @@ class Machine:
         self.send(user + "\r")
         self.expect("Password: ")
         self.send(password + "\r")
-        self.expect(r"@\S+:\S+[#$] ", 20)
+        self.expect(PROMPT, 20)
         # The shell's line editor breaks its echo at the terminal's width.
         self.send("stty cols 2000\r")
-        self.expect(r"@\S+:\S+[#$] ", 20)
+        self.expect(PROMPT, 20)
 
     def command(self, line, seconds=20):
         """(exit status, output) of a shell command at the console."""
@@ -181,6 +195,7 @@ class Machine:
         self.send(f"{line}; echo '@'\"@$?@\"\r")
         status = self.expect(r"@@(\d+)@$", seconds)
         output = self.text[start:status.start()]
+        self.expect(PROMPT)
         return int(status.group(1)), output.partition("\n")[2].strip("\n")
 
     def wait(self, seconds=30):
@@ -189,5 +204,5 @@ class Machine:
         while self.process.poll() is None:
             if time.monotonic() > until:
                 raise Failure(f"qemu: still there after {seconds} s\n{self.text[-800:]}")
-            self.read(0.05)
+            time.sleep(0.02)
         return self.process.returncode
