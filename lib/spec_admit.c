@@ -61,7 +61,6 @@ static WryStage read_object(WryJson *object, WryCauses *causes, WryVerdict *verd
   if (!verdict->type) return WRY_STAGE_SCHEMA;
   verdict->kind = wry_kind_name(verdict->type);
   verdict->object = wry_decode(verdict->type, object, "", causes);
-  if (verdict->object) wry_raw_check(verdict->type, verdict->object, "", causes);
   return wry_causes_count(causes) ? WRY_STAGE_SCHEMA : WRY_STAGE_ALLOWED;
 }
 

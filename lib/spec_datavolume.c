@@ -1,4 +1,4 @@
-/* Field tables of a VirtualMachine's dataVolumeTemplates (CDI's DataVolume). They are kept as JSON and checked against these rows (wry_raw_check), so the structs
+/* Field tables of a VirtualMachine's dataVolumeTemplates (CDI's DataVolume). They are kept as JSON and checked against these rows, so the structs
  * exist for the tables alone. See spec_domain.c for what a row says. */
 #include "wherry/spec.h"
 #include "lib/spec_rows.h"

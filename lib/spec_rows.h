@@ -27,7 +27,7 @@
 #define MAP(T, m, f) WRY_ROW(T, m, #m, WRY_K_MAP, f, .max_items = 0)
 #define QMAP(T, m, f) WRY_ROW(T, m, #m, WRY_K_QMAP, f, .max_items = 0)
 #define RAW(T, m, f) WRY_ROW(T, m, #m, WRY_K_RAW, f, .max_items = 0)
-/* kept as JSON, checked against the rows of t (wry_raw_check) */
+/* kept as JSON, checked against the rows of t when it is decoded */
 #define RAW_OF(T, m, f, t) WRY_ROW(T, m, #m, WRY_K_RAW, f, .type = &t)
 #define RAW_LIST_OF(T, m, f, t) WRY_ROW(T, m, #m, WRY_K_RAW, (f) | WRY_F_RAW_LIST, .type = &t)
 /* a member whose JSON name is no C name */

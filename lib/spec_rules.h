@@ -8,6 +8,7 @@ typedef struct {
   const WryConfig *config;
   const char *prefix;      /* of field paths: "spec" or "spec.template.spec" */
   const char *meta_prefix; /* "metadata" or "spec.template.metadata" */
+  WryRules rules;
   gboolean trusted;        /* asked by one of KubeVirt's own accounts */
   WryCauses *causes;
   char path[512];          /* of wry_at */

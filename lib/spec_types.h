@@ -10,6 +10,3 @@ extern const WryType wry_volume_type, wry_network_type, wry_probe_type, wry_affi
 const WryType *wry_field_type(const WryType *type, const char *name);
 /* Kind ("Secret") of a type that wry_kind_type() gave. Static. */
 const char *wry_kind_name(const WryType *type);
-
-/* Adds a cause for each value kept as JSON that does not have the shape its row names (lib/spec_raw.c). `path` of s, "" for an object. */
-void wry_raw_check(const WryType *type, gconstpointer s, const char *path, WryCauses *causes);

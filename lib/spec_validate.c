@@ -49,7 +49,8 @@ static void refuse_values(const WryVmiSpec *spec, const char *prefix, WryCauses 
   if (spec->evictionStrategy && strcmp(spec->evictionStrategy, "None"))
     wry_causes_add(causes, NOT_SUPPORTED, eviction, "%s is not supported by this version", spec->evictionStrategy);
   WRY_EACH(WryDisk, disk, spec->domain->devices->disks) {
-    g_autofree char *path = g_strdup_printf("%s.domain.devices.disks[%u]", prefix, disk_i);
+    const char *target = disk->disk ? "disk" : disk->lun ? "lun" : "cdrom";
+    g_autofree char *path = g_strdup_printf("%s.domain.devices.disks[%u].%s.bus", prefix, disk_i, target);
     const char *bus = disk->disk ? disk->disk->bus : disk->lun ? disk->lun->bus : disk->cdrom ? disk->cdrom->bus : NULL;
     refuse_bus(bus, path, causes);
   }
@@ -81,7 +82,7 @@ static void rules_of_this_version(const WryType *type, gconstpointer s, const ch
 
 /* The network's rules come first for a VMI: KubeVirt applies them twice there, which is not repeated. */
 void wry_vmi_rules(const WryVmi *vmi, const WryConfig *config, WryRules rules, gboolean trusted, WryCauses *causes) {
-  WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .trusted = trusted, .causes = causes};
+  WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .rules = rules, .trusted = trusted, .causes = causes};
   if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, "spec", causes);
   wry_rule_removed_gates(&c);
   wry_rule_removed_bindings(&c);
@@ -114,7 +115,8 @@ static WryVmiSpec *with_topology(const WryVmiSpec *spec, const WryConfig *config
 void wry_vm_rules(const WryVm *vm, const WryVm *old, const WryConfig *config, WryRules rules, WryCauses *causes) {
   const WryVmiTemplate *template = vm->spec->template_;
   WryVmiSpec *spec = with_topology(template->spec, config);
-  WryCheck c = {.spec = spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .causes = causes};
+  WryCheck c = {.spec = spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .rules = rules,
+                .causes = causes};
   if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vm_type, vm, "", template->spec, c.prefix, causes);
   if (old || !removed(&c)) {
     wry_rule_metadata(&c);

@@ -191,9 +191,13 @@ int wry_dir_make(const char *absolute, mode_t mode, GError **error) {
 }
 
 /* --- making, removing, renaming ------------------------------------------------------------------------------------------------------------------------------------ */
-/* Directory of a checked path, open for fsync, and the name in it. */
+/* Directory of a path, open for fsync, and the name in it. "." has no name in itself. */
 static int open_parent(int dirfd, const char *relative, const char **ret_name, GError **error) {
   if (!check_path(relative, error)) return -1;
+  if (!strcmp(relative, ".")) {
+    wry_errno(error, EINVAL, ".");
+    return -1;
+  }
   g_autofree char *parent = parent_of(relative, ret_name);
   return wry_vopen(dirfd, parent, O_RDONLY, 0, WRY_WANT_DIR, error);
 }
