@@ -1,13 +1,17 @@
 /* Log: one line per record to stderr, for people or, with WRY_LOG=json, for machines.
  *
  * A record is composed in memory and written with one write, so lines of several threads do not mix. Whatever a value holds, a record stays one line:
- * control characters, quotes and bytes that are no UTF-8 are escaped. A full or closed stderr loses records, never the program.
+ * control characters, quotes and bytes that are no UTF-8 are escaped, and a text stops after MAX_TEXT bytes. A full or closed stderr loses records and never
+ * stops or ends the program.
  *
  * Relies on stderr being where the service manager or kubelet collects lines. */
 #include "wherry/log.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MAX_TEXT 2048
 
 static const char *const levels[] = {[WRY_LOG_ERROR] = "error", [WRY_LOG_WARNING] = "warning", [WRY_LOG_INFO] = "info", [WRY_LOG_DEBUG] = "debug"};
 
@@ -34,7 +38,7 @@ static gboolean is_hidden(gunichar c) {
 /* Between quotes, as a JSON string would be. */
 static void append_escaped(GString *line, const char *text) {
   static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  g_autofree char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, MAX_TEXT));
   for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
     gunichar c = g_utf8_get_char(at);
     const char *special = c < 128 ? strchr(from, (int)c) : NULL;
@@ -55,6 +59,7 @@ static void append_quoted(GString *line, const char *text) {
 
 /* A value without blanks, quotes or anything hidden stands bare. */
 static gboolean stands_bare(const char *text) {
+  if (strnlen(text, MAX_TEXT + 1) > MAX_TEXT) return FALSE;
   for (const char *at = text; *at; at++)
     if ((guchar)*at <= ' ' || (guchar)*at >= 0x7f || strchr("\"\\=", *at)) return FALSE;
   return *text != '\0';
@@ -88,6 +93,14 @@ static void compose_json(GString *line, WryLogLevel level, const char *message, 
   g_string_append_c(line, '}');
 }
 
+/* A pipe that is full would stop us, one without a reader would send SIGPIPE. */
+static void write_line(const GString *line) {
+  struct pollfd stderr_fd = {STDERR_FILENO, POLLOUT, 0};
+  if (poll(&stderr_fd, 1, 0) != 1 || stderr_fd.revents != POLLOUT) return;
+  gssize done = write(STDERR_FILENO, line->str, line->len);
+  (void)done;
+}
+
 void wry_log(WryLogLevel level, const char *message, ...) {
   va_list pairs;
   if (level > settings.threshold) return;
@@ -99,6 +112,5 @@ void wry_log(WryLogLevel level, const char *message, ...) {
     compose_text(line, level, message, pairs);
   va_end(pairs);
   g_string_append_c(line, '\n');
-  gssize done = write(STDERR_FILENO, line->str, line->len);
-  (void)done;
+  write_line(line);
 }
