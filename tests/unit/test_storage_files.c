@@ -1,7 +1,7 @@
 /* What the guest finds on the images that the launcher makes: contents in memory, without any program. */
 #include "launcher/storage/files.h"
 #include "launcher/storage/image.h"
-#include "tests/unit/support_domain.h"
+#include "tests/unit/support_bundle.h"
 #include "wherry/fd.h"
 
 #include <check.h>
@@ -18,8 +18,8 @@ static char *content_error;
 static WryIsoContent *content_of(const char *volume, const char *given) {
   g_autofree char *spec = g_strdup_printf(SPEC, volume);
   g_autofree char *members = g_strdup_printf("'volumes': [%s]", given ? given : "");
-  WryVmi *vmi = support_vmi(spec);
-  WryBundle *bundle = support_bundle(members);
+  WryVmi *vmi = support_domain_vmi(spec);
+  WryBundle *bundle = support_domain_bundle(members);
   vmi->metadata->labels = json_tokener_parse("{\"b\": \"two\\nlines \\\"q\\\" \\u0001\\u00e9\", \"a\": \"1\"}");
   g_autoptr(GError) error = NULL;
   const WryVolume *only = g_ptr_array_index(vmi->spec->volumes, 0);
@@ -130,7 +130,7 @@ START_TEST(downward_api_writes_metadata) {
 }
 END_TEST
 
-/* Paths with quotes, which support_vmi's text cannot hold. */
+/* Paths with quotes, which support_domain_vmi's text cannot hold. */
 static WryIsoContent *downward(const char *field_path) {
   WryFieldRef ref = {.fieldPath = (char *)field_path};
   WryDownwardItem item = {.path = (char *)"f", .fieldRef = &ref};

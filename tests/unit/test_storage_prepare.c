@@ -1,6 +1,6 @@
 /* Disks are prepared with the real programs, in directories of the test; what they have made is read back with qemu-img and xorriso. */
 #include "launcher/storage/storage.h"
-#include "tests/unit/support_domain.h"
+#include "tests/unit/support_bundle.h"
 
 #include <check.h>
 #include <glib/gstdio.h>
@@ -48,8 +48,8 @@ static char *names(const char *directory) {
 static char *said;
 
 static gboolean prepare_with(const char *spec, const char *members, GPtrArray **ret_direct) {
-  WryVmi *vmi = support_vmi(spec);
-  WryBundle *bundle = support_bundle(members);
+  WryVmi *vmi = support_domain_vmi(spec);
+  WryBundle *bundle = support_domain_bundle(members);
   g_autoptr(GError) error = NULL;
   GPtrArray *direct = NULL;
   gboolean good = wry_storage_prepare(vmi, bundle, &dirs, &direct, &error);
@@ -238,9 +238,9 @@ START_TEST(a_full_file_system_is_told_as_such) {
   g_free(run("mount -t tmpfs -o size=64k none vm"));
   g_autofree char *text = g_strnfill(100000, 'x'), *given = NULL, *coded = g_base64_encode((guchar *)text, 90000);
   given = g_strdup_printf("{'name': 's', 'data': {'k': '%s'}}", coded);
-  WryVmi *vmi = support_vmi("'domain': {'devices': {}, 'memory': {'guest': '128Mi'}}, 'volumes': [{'name': 's', 'secret': {'secretName': 's'}}]");
+  WryVmi *vmi = support_domain_vmi("'domain': {'devices': {}, 'memory': {'guest': '128Mi'}}, 'volumes': [{'name': 's', 'secret': {'secretName': 's'}}]");
   g_autofree char *members = g_strdup_printf("'volumes': [%s]", given);
-  WryBundle *bundle = support_bundle(members);
+  WryBundle *bundle = support_domain_bundle(members);
   g_autoptr(GError) error = NULL;
   GPtrArray *direct = NULL;
   gboolean good = wry_storage_prepare(vmi, bundle, &dirs, &direct, &error);

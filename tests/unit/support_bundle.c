@@ -1,5 +1,5 @@
-/* See support_domain.h. */
-#include "tests/unit/support_domain.h"
+/* See support_bundle.h. */
+#include "tests/unit/support_bundle.h"
 
 static gpointer decode(const WryType *type, char *text) {
   g_autoptr(GError) error = NULL;
@@ -17,7 +17,7 @@ static char *fixed_uuid(gpointer data) {
   return g_strdup("d1ce0000-0000-4000-8000-000000000001");
 }
 
-WryVmi *support_vmi(const char *spec_members) {
+WryVmi *support_domain_vmi(const char *spec_members) {
   g_autoptr(GError) error = NULL;
   g_autoptr(WryConfig) config = wry_config_new(NULL, "amd64", &error);
   g_autofree char *text = g_strdup_printf(
@@ -27,7 +27,7 @@ WryVmi *support_vmi(const char *spec_members) {
   return vmi;
 }
 
-WryBundle *support_bundle(const char *members) {
+WryBundle *support_domain_bundle(const char *members) {
   g_autofree char *text = g_strdup_printf("{'version': 1, 'vmi': {}, 'node': {'kvm': true, 'arch': 'amd64'}%s%s}", *members ? ", " : "", members);
   return decode(&wry_bundle_type, text);
 }
