@@ -1,7 +1,8 @@
 /* Compares Wherry with a behaviour corpus of KubeVirt: a directory of *.jsonl files, one case per line (object, configuration, and what KubeVirt answers).
  *
- * For each case four things are compared: the verdict, the causes (in order: reason and innermost field name; KubeVirt's malformed paths are translated by
- * fields.tsv), the defaulted object, and the VirtualMachineInstance that a VirtualMachine makes. A comparison that disagrees must be listed in differences.tsv
+ * For each case up to five things are compared: the verdict, the causes (in order: reason and innermost field name; KubeVirt's malformed paths are translated by
+ * fields.tsv), whether the paths of our causes resolve in the object (of what is missing: in its schema), the defaulted object, and the VirtualMachineInstance
+ * that a VirtualMachine makes. A comparison that disagrees must be listed in differences.tsv
  * with its reason, and a listed one must disagree. Prints agreed/total per topic.
  *
  * usage: corpus DIRECTORY TABLES [CASE...]     with cases: prints what was expected and what was found for them
@@ -12,8 +13,8 @@
 #include "wherry/limits.h"
 #include "wherry/spec_review.h"
 
-enum { VERDICT, CAUSES, DEFAULTED, INSTANCE, ASPECTS };
-static const char *const aspect_names[ASPECTS] = {"verdict", "causes", "defaulted", "vmi"};
+enum { VERDICT, CAUSES, PATHS, DEFAULTED, INSTANCE, ASPECTS };
+static const char *const aspect_names[ASPECTS] = {"verdict", "causes", "paths", "defaulted", "vmi"};
 
 typedef struct { guint agreed[ASPECTS], total[ASPECTS]; } Count;
 
@@ -223,6 +224,34 @@ static void compare_causes(Run *run, Count *count, const Case *c, WryJson *verdi
   settle(run, count, c, CAUSES, same_causes(theirs, ours, cut) || same_causes(all, ours, cut), detail);
 }
 
+static void add_row(const char *path, const WryField *field, gpointer data) {
+  (void)field;
+  g_hash_table_add(data, g_strdup(path));
+}
+
+/* Its last step cut off: a key in brackets belongs to the map before it. */
+static char *parent_of(const char *path) {
+  const char *map = strstr(path, "annotations[");
+  const char *end = map ? map + strlen("annotations") : strrchr(path, '.');
+  return g_strndup(path, end ? (gsize)(end - path) : 0);
+}
+
+/* A value that is not there must be a field that there is, or a key of a map. */
+static gboolean resolves(WryJson *object, GHashTable *rows, const char *path) {
+  g_autofree char *plain = without_indices(path), *parent = parent_of(path), *plain_parent = without_indices(parent);
+  return wry_json_path(object, path) || g_hash_table_contains(rows, plain) || wry_json_path(object, parent) || g_hash_table_contains(rows, plain_parent);
+}
+
+static void check_paths(Run *run, Count *count, const Case *c, const WryVerdict *verdict, const WryCauses *causes) {
+  g_autoptr(WryJson) object = verdict->object ? wry_encode(verdict->type, verdict->object) : NULL;
+  g_autoptr(GHashTable) rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  const char *lost = NULL;
+  if (verdict->type) wry_fields_walk(verdict->type, "", add_row, rows);
+  for (guint i = 0; object && i < wry_causes_count(causes); i++)
+    if (!resolves(object, rows, wry_causes_get(causes, i)->field)) lost = wry_causes_get(causes, i)->field;
+  settle(run, count, c, PATHS, !lost, lost);
+}
+
 static void compare_object(Run *run, Count *count, const Case *c, int aspect, WryJson *theirs, const WryType *type, gconstpointer object) {
   g_autoptr(WryJson) ours = object ? wry_encode(type, object) : NULL;
   if (ours) hide_times(ours);
@@ -278,6 +307,7 @@ static void compare(Run *run, Count *count, const Case *c) {
   g_autofree char *detail = g_strdup_printf("expected %s, found %s: %s", expected ? "allowed" : "refused", allowed ? "allowed" : "refused", text);
   settle(run, count, c, VERDICT, allowed == expected, detail);
   if (!expected && !g_strcmp0(stage, "validating")) compare_causes(run, count, c, theirs, causes);
+  if (!allowed) check_paths(run, count, c, &ours, causes);
   if (defaulted && g_strcmp0(stage, "schema")) compare_object(run, count, c, DEFAULTED, defaulted, ours.type, ours.object);
   compare_instance(run, count, c, &ours);
 }
