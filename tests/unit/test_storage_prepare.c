@@ -301,7 +301,8 @@ static TCase *cases(void) {
 }
 
 int main(void) {
-  if (!g_find_program_in_path("qemu-img") || !g_find_program_in_path("xorriso")) return puts("qemu-img or xorriso is not installed"), 77;
+  g_autofree char *image = g_find_program_in_path("qemu-img"), *iso = g_find_program_in_path("xorriso");
+  if (!image || !iso) return puts("qemu-img or xorriso is not installed"), 77;
   Suite *suite = suite_create("storage_prepare");
   suite_add_tcase(suite, cases());
   SRunner *runner = srunner_create(suite);
