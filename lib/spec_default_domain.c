@@ -103,10 +103,10 @@ WRY_DEFAULT_STEP(wry_default_cpu_hotplug) {
   WryCpu *cpu = d->spec->domain->cpu;
   if (!live_update(d) || !wry_is_zero(cpu->maxSockets)) return TRUE;
   gint64 sockets = cpu->sockets.set ? cpu->sockets.v : 0, most = wry_config_int(d->config, "liveUpdateConfiguration.maxCpuSockets", 0);
-  if (!most) most = sockets * hotplug_ratio(d);
+  if (!most && __builtin_mul_overflow(sockets, hotplug_ratio(d), &most)) most = sockets;
   gint64 others = (cpu->cores.set ? cpu->cores.v : 0) * (cpu->threads.set ? cpu->threads.v : 0);
   if (most < sockets) most = sockets;
-  if (others > 0 && most * others > MAX_HOTPLUG_VCPUS) most = MAX(sockets, MAX_HOTPLUG_VCPUS / others);
+  if (others > 0 && most > MAX_HOTPLUG_VCPUS / others) most = MAX(sockets, MAX_HOTPLUG_VCPUS / others);
   cpu->maxSockets = (WryOptInt){most != 0, most};
   return TRUE;
 }
@@ -133,7 +133,7 @@ WRY_DEFAULT_STEP(wry_default_memory_hotplug) {
   const char *cluster = wry_config_str(d->config, "liveUpdateConfiguration.maxGuest", NULL);
   if (!cluster || !wry_quantity_value(cluster, &most)) {
     cluster = NULL;
-    most = guest * hotplug_ratio(d);
+    if (__builtin_mul_overflow(guest, hotplug_ratio(d), &most)) return TRUE;
   }
   if (wry_memory_hotplug_problem(d->spec, guest, most)) return TRUE;
   g_autofree char *text = cluster ? g_strdup(cluster) : g_strdup_printf("%" G_GINT64_FORMAT "Ki", most / 1024);

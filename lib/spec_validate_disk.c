@@ -10,15 +10,15 @@
 WRY_RULE(wry_rule_boot_order) {
   g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
   WRY_EACH(WryDisk, disk, c->spec->domain->devices->disks) {
-    if (disk->bootOrder.set && !g_hash_table_add(seen, GINT_TO_POINTER((gint)disk->bootOrder.v)))
-      wry_refuse(c, INVALID, DISK(c, disk_i, ".bootOrder"), "boot order %d is used twice", (gint)disk->bootOrder.v);
+    if (disk->bootOrder.set && !g_hash_table_add(seen, (gpointer)(gintptr)disk->bootOrder.v))
+      wry_refuse(c, INVALID, DISK(c, disk_i, ".bootOrder"), "boot order %" G_GINT64_FORMAT " is used twice", disk->bootOrder.v);
   }
   WRY_EACH(WryInterface, iface, c->spec->domain->devices->interfaces) {
     if (!iface->bootOrder.set) continue;
     if (iface->bootOrder.v < 1)
       wry_refuse(c, INVALID, wry_at(c, "domain.devices.interfaces[%u].bootOrder", iface_i), "must be greater than 0");
-    else if (!g_hash_table_add(seen, GINT_TO_POINTER((gint)iface->bootOrder.v)))
-      wry_refuse(c, INVALID, wry_at(c, "domain.devices.interfaces[%u].bootOrder", iface_i), "boot order %d is used twice", (gint)iface->bootOrder.v);
+    else if (!g_hash_table_add(seen, (gpointer)(gintptr)iface->bootOrder.v))
+      wry_refuse(c, INVALID, wry_at(c, "domain.devices.interfaces[%u].bootOrder", iface_i), "boot order %" G_GINT64_FORMAT " is used twice", iface->bootOrder.v);
   }
 }
 

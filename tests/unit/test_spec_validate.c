@@ -61,6 +61,7 @@ static const struct { const char *domain, *spec, *causes; } vmi_rows[] = {
     {"'devices': {'disks': [{'name': 'd', 'disk': {'bus': 'sata', 'readonly': true}}]}", DISK, "Invalid spec.domain.devices.disks[0].disk.bus"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'lun': {}}]}", DISK, "Invalid spec.domain.devices.disks[0].lun; Invalid spec.domain.devices.disks[0]"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'bootOrder': 0}]}", DISK, "Invalid spec.domain.devices.disks[0].bootOrder"},
+    {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'bootOrder': 1}], 'interfaces': [{'name': 'n', 'bridge': {}, 'bootOrder': 4294967297}]}", DISK ", " POD, ""},
     {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'cache': 'some'}]}", DISK, "Invalid spec.domain.devices.disks[0].cache"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'io': 'uring'}]}", DISK, "NotSupported spec.domain.devices.disks[0].io"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {}, 'serial': '/'}]}", DISK, "Invalid spec.domain.devices.disks[0].serial"},
