@@ -114,11 +114,11 @@ static int show_list(const WryArgs *args, GPtrArray *objects, Watcher *w, GError
   return 0;
 }
 
-static int show(const WryArgs *args, const WryKindName *kind, const char *name, GError **error) {
+static int show(const WryArgs *args, const WryKindName *kind, const char *name, gboolean qualified, GError **error) {
   Watcher w = {0};
   if (!find_format(args->output, &w.format, &w.argument, error))
     return 2;
-  w.table = wry_table_new(kind, args->all_namespaces, args->output && strcmp(args->output, "wide") == 0);
+  w.table = wry_table_new(kind, args->all_namespaces, args->output && strcmp(args->output, "wide") == 0, qualified);
   int status = 1;
   if (args->watch) {
     status = show_watch(args, kind, name, &w, error);
@@ -139,12 +139,44 @@ static int show(const WryArgs *args, const WryKindName *kind, const char *name, 
   return status;
 }
 
+/* "vm,vmi": one table a kind; one list of all for other formats. */
+static int get_kinds(const WryArgs *args, GError **error) {
+  g_auto(GStrv) names = g_strsplit(args->args[0], ",", -1);
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)wry_json_put);
+  Watcher w = {0};
+  if (!find_format(args->output, &w.format, &w.argument, error))
+    return 2;
+  for (guint i = 0; names[i]; i++) {
+    WryArgs one = *args;
+    one.args = (char *[]){names[i], args->args[1], NULL};
+    const WryKindName *kind;
+    const char *name;
+    if (!wry_kind_and_name(&one, &kind, &name, error))
+      return 1;
+    if (!w.format) {
+      if (i)
+        putchar('\n');
+      if (show(args, kind, name, TRUE, error) != 0)
+        return 1;
+      continue;
+    }
+    g_autoptr(GPtrArray) objects = wry_objects_list(args, kind, name, error);
+    if (!objects)
+      return 1;
+    for (guint k = 0; k < objects->len; k++)
+      g_ptr_array_add(all, json_object_get(objects->pdata[k]));
+  }
+  return w.format ? show_list(args, all, &w, error) : 0;
+}
+
 int wry_cmd_get(const WryArgs *args, GError **error) {
   const WryKindName *kind;
   const char *name;
+  if (strchr(args->args[0], ','))
+    return get_kinds(args, error);
   if (!wry_kind_and_name(args, &kind, &name, error))
     return 1;
-  return show(args, kind, name, error);
+  return show(args, kind, name, FALSE, error);
 }
 
 int wry_cmd_events(const WryArgs *args, GError **error) {
@@ -152,7 +184,7 @@ int wry_cmd_events(const WryArgs *args, GError **error) {
   const char *name = NULL;
   if (args->args[0] && !wry_kind_and_name(args, &about, &name, error))
     return 1;
-  return show(args, kind, name, error);
+  return show(args, kind, name, FALSE, error);
 }
 
 /* ---- describe ---- */

@@ -13,7 +13,8 @@ GPtrArray *wry_objects_list(const WryArgs *args, const WryKindName *kind, const 
 
 /* Rows of a table: columns by kind; `wide` adds those of priority 1. A printer keeps its widths between calls, so that a watch goes on in the same columns. */
 typedef struct WryTable WryTable;
-WryTable *wry_table_new(const WryKindName *kind, gboolean with_namespace, gboolean wide);
+/* `qualified`: names are "kind.group/name", as when several kinds are shown. */
+WryTable *wry_table_new(const WryKindName *kind, gboolean with_namespace, gboolean wide, gboolean qualified);
 void wry_table_free(WryTable *table);
 void wry_table_add(WryTable *table, WryJson *object);
 void wry_table_flush(WryTable *table); /* prints rows added since, the heading first */

@@ -40,9 +40,15 @@ static Move move_block(int from, int to, char escape) {
 }
 
 void wry_relay(int a, int b, int c, int d, char escape) {
-  struct pollfd p[2] = {{.fd = a, .events = POLLIN}, {.fd = c, .events = POLLIN}};
+  /* The third tells only that nobody reads d any more. */
+  struct pollfd p[3] = {{.fd = a, .events = POLLIN}, {.fd = c, .events = POLLIN}, {.fd = d}};
   for (;;) {
-    if (poll(p, 2, -1) < 0 && errno != EINTR)
+    if (poll(p, 3, -1) < 0) {
+      if (errno != EINTR)
+        return;
+      continue;
+    }
+    if (p[2].revents & (POLLERR | POLLHUP))
       return;
     if (p[1].revents && move_block(c, d, 0) != MOVED)
       return;

@@ -13,7 +13,7 @@ typedef struct {
 
 struct WryTable {
   const Column *columns;
-  gboolean with_namespace, wide, headed;
+  gboolean with_namespace, wide, qualified, headed;
   guint n, widths[16];
   GPtrArray *rows; /* GStrv */
 };
@@ -75,7 +75,7 @@ char *wry_age(const char *timestamp) {
   return d < 730 ? g_strdup_printf("%dd", d) : g_strdup_printf("%dy", d / 365);
 }
 
-WryTable *wry_table_new(const WryKindName *kind, gboolean with_namespace, gboolean wide) {
+WryTable *wry_table_new(const WryKindName *kind, gboolean with_namespace, gboolean wide, gboolean qualified) {
   WryTable *table = g_new0(WryTable, 1);
   table->columns = config_map;
   for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
@@ -83,6 +83,7 @@ WryTable *wry_table_new(const WryKindName *kind, gboolean with_namespace, gboole
       table->columns = tables[i].columns;
   table->with_namespace = with_namespace;
   table->wide = wide;
+  table->qualified = qualified;
   table->rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
   return table;
 }
@@ -116,7 +117,7 @@ void wry_table_add(WryTable *table, WryJson *object) {
   if (table->with_namespace)
     g_ptr_array_add(row, g_strdup(wry_json_str(meta, "namespace") ? wry_json_str(meta, "namespace") : ""));
   if (!is_event(table))
-    g_ptr_array_add(row, g_strdup(wry_json_str(meta, "name") ? wry_json_str(meta, "name") : ""));
+    g_ptr_array_add(row, table->qualified ? wry_object_qualified_name(object) : g_strdup(wry_json_str(meta, "name") ? wry_json_str(meta, "name") : ""));
   for (const Column *c = table->columns; c->heading; c++)
     if (!c->wide || table->wide)
       g_ptr_array_add(row, cell(c, object));
