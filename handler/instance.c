@@ -22,11 +22,11 @@ WRY_TYPE(wry_instance_type, WryInstance, WRY_ROW_STR(WryInstance, uid), WRY_ROW_
          WRY_ROW_LIST(WryInstance, conditions, condition_type), WRY_ROW_OBJ(WryInstance, object, wry_vmi_type),
          WRY_ROW_OBJ(WryInstance, report, wry_vmi_report_type), WRY_ROW_RAW(WryInstance, interfaces), WRY_ROW_INT(WryInstance, uidNumber),
          WRY_ROW_STR(WryInstance, bootId));
-WRY_TYPE(wry_machine_state_type, WryMachineState, WRY_ROW_INT(WryMachineState, slot), WRY_ROW_STR(WryMachineState, firmwareUuid),
-         WRY_ROW_STR(WryMachineState, firmwareSerial), WRY_ROW_STR(WryMachineState, strategy), WRY_ROW_STR(WryMachineState, acted),
-         WRY_ROW_BOOL(WryMachineState, startRequested), WRY_ROW_BOOL(WryMachineState, startPaused), WRY_ROW_STR(WryMachineState, stopRequested),
-         WRY_ROW_INT(WryMachineState, stopGraceSeconds), WRY_ROW_INT(WryMachineState, failures), WRY_ROW_STR(WryMachineState, failedUid),
-         WRY_ROW_INT(WryMachineState, retryAt), WRY_ROW_OBJ(WryMachineState, vmi, wry_instance_type));
+WRY_TYPE(wry_guest_state_type, WryGuestState, WRY_ROW_INT(WryGuestState, slot), WRY_ROW_STR(WryGuestState, firmwareUuid),
+         WRY_ROW_STR(WryGuestState, firmwareSerial), WRY_ROW_STR(WryGuestState, strategy), WRY_ROW_STR(WryGuestState, acted),
+         WRY_ROW_BOOL(WryGuestState, startRequested), WRY_ROW_BOOL(WryGuestState, startPaused), WRY_ROW_STR(WryGuestState, stopRequested),
+         WRY_ROW_INT(WryGuestState, stopGraceSeconds), WRY_ROW_INT(WryGuestState, failures), WRY_ROW_STR(WryGuestState, failedUid),
+         WRY_ROW_INT(WryGuestState, retryAt), WRY_ROW_OBJ(WryGuestState, vmi, wry_instance_type));
 
 const char *wry_phase_name(WryPhase phase) { return (guint)phase < WRY_PHASES ? phase_names[phase] : ""; }
 

@@ -53,9 +53,9 @@ typedef struct {
   char *failedUid;
   WryOptInt retryAt;               /* seconds since 1970: no start before */
   WryInstance *vmi;
-} WryMachineState;
+} WryGuestState;
 
-extern const WryType wry_instance_type, wry_machine_state_type;
+extern const WryType wry_instance_type, wry_guest_state_type;
 
 WryInstance *wry_instance_new(WryVmi *take_object, const char *uid, const char *now);
 void wry_instance_free(WryInstance *instance);

@@ -79,11 +79,12 @@ gboolean wry_host_ports_parse(const char *text, WrySetupRequest *setup, GError *
 }
 
 /* --- interfaces ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* Six pairs of hex digits with ':' or '-' between them. */
 static gboolean parse_mac(const char *text, guint8 mac[6]) {
-  guint parts[6];
-  char end;
-  if (sscanf(text, "%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%c", &parts[0], &parts[1], &parts[2], &parts[3], &parts[4], &parts[5], &end) != 6) return FALSE;
-  for (guint i = 0; i < 6; i++) mac[i] = (guint8)parts[i];
+  if (strlen(text) != 17) return FALSE;
+  for (guint i = 0; i < 17; i++)
+    if (i % 3 == 2 ? text[i] != ':' && text[i] != '-' : !g_ascii_isxdigit(text[i])) return FALSE;
+  for (guint i = 0; i < 6; i++) mac[i] = (guint8)(g_ascii_xdigit_value(text[3 * i]) << 4 | g_ascii_xdigit_value(text[3 * i + 1]));
   return TRUE;
 }
 

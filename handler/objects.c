@@ -37,10 +37,11 @@ WryObjectKind wry_object_kind_parse(const char *name) {
 void wry_object_free(WryObject *object) {
   if (!object) return;
   if (object->typed) wry_struct_free(kinds[object->kind].type, object->typed);
-  if (object->state) wry_struct_free(&wry_machine_state_type, object->state);
+  if (object->state) wry_struct_free(&wry_guest_state_type, object->state);
   g_free(object->file);
   g_free(object->digest);
   g_free(object->problem);
+  g_free(object->saved);
   g_free(object->shown);
   g_free(object->shown_vmi);
   g_free(object);
@@ -110,7 +111,7 @@ static guint32 free_slot(WryObjects *objects) {
   gpointer value;
   g_hash_table_iter_init(&iter, objects->table);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const WryMachineState *state = ((WryObject *)value)->state;
+    const WryGuestState *state = ((WryObject *)value)->state;
     if (state && state->slot.v > 0 && state->slot.v < WRY_VM_SLOTS) used[state->slot.v] = 1;
   }
   for (guint32 slot = 1; slot < WRY_VM_SLOTS; slot++)
@@ -124,7 +125,7 @@ static const WryFirmware *firmware_of(WryObjectKind kind, gpointer typed) {
   return spec && spec->domain ? spec->domain->firmware : NULL;
 }
 
-static void fix_firmware(WryMachineState *state, const WryFirmware *firmware) {
+static void fix_firmware(WryGuestState *state, const WryFirmware *firmware) {
   if (!firmware) return;
   if (!state->firmwareUuid && firmware->uuid) state->firmwareUuid = g_strdup(firmware->uuid);
   if (!state->firmwareSerial && firmware->serial) state->firmwareSerial = g_strdup(firmware->serial);
@@ -162,14 +163,14 @@ static WryObject *enter_new(WryObjects *objects, WryObjectKind kind, gpointer ta
   WryObject *object = g_new0(WryObject, 1);
   object->kind = kind;
   object->typed = take_typed;
-  if (wry_object_is_machine(object)) {
+  if (wry_object_is_guest(object)) {
     guint32 slot = free_slot(objects);
     if (slot == 0) {
       g_set_error(error, WRY_ERROR, WRY_ERROR_NO_SPACE, "this node has no room for another VM: %u are known", WRY_VM_SLOTS - 1);
       wry_object_free(object);
       return NULL;
     }
-    object->state = wry_struct_new(&wry_machine_state_type);
+    object->state = wry_struct_new(&wry_guest_state_type);
     object->state->slot = (WryOptInt){TRUE, slot};
     fix_firmware(object->state, firmware_of(kind, take_typed));
   }
@@ -205,8 +206,12 @@ WryObject *wry_objects_put(WryObjects *objects, WryObjectKind kind, gpointer tak
 /* --- records ------------------------------------------------------------------------------------------------------------------------------------------- */
 gboolean wry_objects_save(WryObjects *objects, WryObject *object, GError **error) {
   if (objects->dirfd < 0) return TRUE;
-  g_autofree char *text = wry_object_encode(object);
-  return wry_record_write(objects->dirfd, wry_object_meta(object)->uid, text, strlen(text), error);
+  g_autofree char *text = wry_object_encode(object), *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+  if (g_strcmp0(object->saved, digest) == 0) return TRUE;
+  if (!wry_record_write(objects->dirfd, wry_object_meta(object)->uid, text, strlen(text), error)) return FALSE;
+  g_free(object->saved);
+  object->saved = g_steal_pointer(&digest);
+  return TRUE;
 }
 
 gboolean wry_objects_drop(WryObjects *objects, WryObject *object, GError **error) {

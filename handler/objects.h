@@ -20,15 +20,17 @@ typedef struct {
   char *digest;             /* of the manifest's document; NULL: read it again */
   guint64 version;          /* resourceVersion */
   char *problem;            /* why the file's present text is not in force; NULL = it is */
-  WryMachineState *state;   /* VM and VMI, else NULL */
+  WryGuestState *state;   /* VM and VMI, else NULL */
   gboolean removed;         /* its manifest is gone; it lives on until nothing of it runs */
+  gboolean removing;        /* the root half is asked to remove its data */
   gboolean loaded;          /* known from a record of an earlier handler */
+  char *saved;              /* digest of the record as it was last written */
   char *shown;              /* digest of what watchers saw last */
   char *shown_vmi;
 } WryObject;
 
 static inline WryMeta *wry_object_meta(const WryObject *object) { return ((WryAnyObject *)object->typed)->metadata; }
-static inline gboolean wry_object_is_machine(const WryObject *object) { return object->kind == WRY_OBJECT_VM || object->kind == WRY_OBJECT_VMI; }
+static inline gboolean wry_object_is_guest(const WryObject *object) { return object->kind == WRY_OBJECT_VM || object->kind == WRY_OBJECT_VMI; }
 
 typedef struct WryObjects WryObjects;
 
@@ -47,6 +49,7 @@ typedef enum { WRY_CHANGE_NONE, WRY_CHANGE_NEW, WRY_CHANGE_META, WRY_CHANGE_SPEC
 /* Enters an admitted object (taken): uid, creationTimestamp, slot at first sight; generation + 1 when its spec changed, and then a strategy set by verbs is void. Not saved yet.
  * WRY_ERROR_NO_SPACE when no slot is left. */
 WryObject *wry_objects_put(WryObjects *objects, WryObjectKind kind, gpointer take_typed, const char *now, WryChange *ret_change, GError **error);
+/* Writes the record unless it says already what is to be kept. */
 gboolean wry_objects_save(WryObjects *objects, WryObject *object, GError **error);
 /* Forgets the object and removes its record. */
 gboolean wry_objects_drop(WryObjects *objects, WryObject *object, GError **error);

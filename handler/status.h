@@ -19,7 +19,7 @@ WryJson *wry_status_vmi(const WryInstance *instance, const char *node);
 
 typedef struct {
   const WryVm *vm;               /* with metadata: uid, generation, creationTimestamp */
-  const WryMachineState *state;
+  const WryGuestState *state;
   WryStrategy strategy;          /* in force */
   gboolean removed;              /* being deleted */
   gboolean start_expected;       /* decide wants a VMI */

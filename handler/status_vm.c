@@ -72,7 +72,7 @@ static WryJson *conditions_of(const WryVmView *view) {
   return list;
 }
 
-static void put_start_failure(WryJson *status, const WryMachineState *state) {
+static void put_start_failure(WryJson *status, const WryGuestState *state) {
   if (!state->failures.set || state->failures.v <= 0) return;
   WryJson *failure = json_object_new_object();
   json_object_object_add(failure, "consecutiveFailCount", json_object_new_int64(state->failures.v));
@@ -82,7 +82,7 @@ static void put_start_failure(WryJson *status, const WryMachineState *state) {
   json_object_object_add(status, "startFailure", failure);
 }
 
-static void put_requests(WryJson *status, const WryMachineState *state) {
+static void put_requests(WryJson *status, const WryGuestState *state) {
   WryJson *list = json_object_new_array();
   if (state->stopRequested) {
     WryJson *stop = json_object_new_object();
