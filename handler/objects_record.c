@@ -27,7 +27,7 @@ char *wry_object_encode(const WryObject *object) {
   if (!keeps_data(object->kind))
     for (const char *const *key = (const char *const[]){"data", "stringData", "binaryData", NULL}; *key; key++) json_object_object_del(body, *key);
   json_object_object_add(record, "object", body);
-  if (object->state) json_object_object_add(record, "state", wry_encode(&wry_machine_state_type, object->state));
+  if (object->state) json_object_object_add(record, "state", wry_encode(&wry_guest_state_type, object->state));
   return g_strdup(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
 }
 
@@ -35,9 +35,9 @@ static gboolean decode_parts(WryObject *object, WryJson *record, GError **error)
   g_autoptr(WryCauses) causes = wry_causes_new();
   object->typed = wry_decode(wry_object_kind_type(object->kind), wry_json_get(record, "object"), "object", causes);
   WryJson *state = wry_json_get(record, "state");
-  if (state) object->state = wry_decode(&wry_machine_state_type, state, "state", causes);
+  if (state) object->state = wry_decode(&wry_guest_state_type, state, "state", causes);
   const WryMeta *meta = object->typed ? wry_object_meta(object) : NULL;
-  gboolean whole = meta && meta->uid && meta->name && meta->namespace_ && wry_object_is_machine(object) == (object->state != NULL);
+  gboolean whole = meta && meta->uid && meta->name && meta->namespace_ && wry_object_is_guest(object) == (object->state != NULL);
   if (whole && wry_causes_count(causes) == 0 && (!object->state || !object->state->vmi || object->state->vmi->object)) return TRUE;
   g_autofree char *text = wry_causes_text(causes);
   g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "the record does not hold an object: %s", *text ? text : "parts are missing");
