@@ -1,4 +1,6 @@
 # The comparison with KubeVirt's behaviour corpus.  Included by the Makefile.
+SUITES += corpus
+
 CORPUS_PROGRAM := $(BUILD)/tests/corpus/corpus
 
 $(CORPUS_PROGRAM): $(BUILD)/obj/tests/corpus/corpus.o $(A_lib)

@@ -31,5 +31,8 @@ typedef struct {
 
 /* TRUE: allowed. Refusals are in `causes` (none added: the defaults failed, HTTP 400). */
 gboolean wry_review(const WryReview *review, WryJson *object, WryCauses *causes, WryVerdict *ret_verdict);
+/* The VMI that a VM starts: wry_vm_make_vmi() after its instance type and preference are applied. New; not yet defaulted. Errors: NOT_FOUND (one of them does not
+ * exist), CONFLICT (they contradict the VM). */
+WryVmi *wry_vm_start(const WryReview *review, const WryVm *vm, GError **error);
 void wry_verdict_clear(WryVerdict *verdict);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WryVerdict, wry_verdict_clear)
