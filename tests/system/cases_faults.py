@@ -1,0 +1,89 @@
+"""Crashes of everything above the guest: the guest does not notice."""
+import os
+import signal
+
+from bed.suite import case, check
+from system.manifests import sector, vm
+from system.root import until
+
+
+@case("kill -9 of launcher run: the guest runs on, the console and verbs come back")
+def kill_run(bed):
+    root = bed.root("guest")
+    root.apply(vm("survivor"))
+    root.running("survivor")
+    console = root.console("survivor").login()
+    pid = root.qemu_pid("survivor")
+    console.shell("(i=0; while true; do i=$((i+1)); echo tick $i >/dev/ttyS0; sleep 1; done) & sleep 1")
+    run = root.sandbox_pids("survivor").get("launcher", [])
+    check(len(run) == 1, f"one launcher run: {root.sandbox_pids('survivor')}")
+    os.kill(run[0], signal.SIGKILL)
+    until(20, "another launcher run", lambda: (root.sandbox_pids("survivor").get("launcher") or run) != run)
+    again = root.console("survivor")
+    again.expect(r"tick \d+", 30)
+    check(root.qemu_pid("survivor") == pid, "the same QEMU")
+    check(root.field("vmi", "survivor", ".status.phase") == "Running", "phase")
+    root.ctl("pause", "vmi", "survivor")
+    root.ctl("unpause", "vmi", "survivor")
+    root.ctl("delete", "vm", "survivor", "--grace-period=0", "--force")
+
+
+@case("kill -9 of the handler, whole or in part: VMs run on and are adopted without a restart")
+def kill_handler(bed):
+    root = bed.root("bootsector")
+    names = ["kept-a", "kept-b"]
+    for name in names:
+        root.apply(sector(name))
+    for name in names:
+        root.running(name)
+    before = {name: (root.qemu_pid(name), root.field("vmi", name, ".metadata.uid")) for name in names}
+    console = root.console("kept-a")
+    console.expect("hello", 20)
+    root.kill_handler()
+    console.send("x")
+    console.expect("x", 10)
+    root.start()
+    for name in names:
+        until(20, "adopted", lambda name=name: root.field("vmi", name, ".status.phase") == "Running")
+    check({name: (root.qemu_pid(name), root.field("vmi", name, ".metadata.uid")) for name in names} == before, "the same QEMUs and VMIs")
+    main = [pid for pid in root.handler_pids() if os.stat(f"/proc/{pid}").st_uid != 0]
+    check(len(main) == 1, f"one unprivileged main: {root.handler_pids()}")
+    os.kill(main[0], signal.SIGKILL)
+    until(20, "main is back", lambda: root.try_ctl("version").returncode == 0 and [p for p in root.handler_pids() if os.stat(f"/proc/{p}").st_uid != 0] != main)
+    for name in names:
+        until(20, "adopted again", lambda name=name: root.field("vmi", name, ".status.phase") == "Running")
+    check({name: (root.qemu_pid(name), root.field("vmi", name, ".metadata.uid")) for name in names} == before, "still the same")
+    root.ctl("delete", "vm", *names)
+
+
+@case("a file that turns bad is reported with file, line, field and reason, and touches nothing else")
+def bad_file(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("good"))
+    root.running("good")
+    pid = root.qemu_pid("good")
+    path = os.path.join(root.path, "manifests", "bad.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(sector("bad").replace("rng: {}", "rng: {}\n          watchdogs: 7"))
+    until(10, "the problem is shown", lambda: "watchdogs" in root.try_ctl("doctor").stdout)
+    line = next(text for text in root.try_ctl("doctor").stdout.splitlines() if "watchdogs" in text)
+    check("bad.yaml" in line and "line " in line, line)
+    refused = root.try_ctl("apply", "-f", path)
+    check(refused.returncode == 1 and "watchdogs" in refused.stderr, refused.stderr)
+    check(root.try_ctl("get", "vm", "bad").returncode == 1, "no object came of it")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(sector("bad"))
+    root.running("bad", 30)
+    os.unlink(path)
+    until(30, "a removed file is a deleted object", lambda: root.try_ctl("get", "vm", "bad").returncode == 1)
+    check(root.qemu_pid("good") == pid, "the other VM was not touched")
+    root.ctl("delete", "vm", "good")
+
+
+@case("a second handler on the same root refuses to start")
+def second_handler(bed):
+    root = bed.root()
+    from system.root import run
+    other = run([root.program("handler"), "--root", root.path, "--allow-emulation"], 20)
+    check(other.returncode != 0 and "lock" in (other.stderr + other.stdout).lower(), other.stderr)
+    check(root.try_ctl("version").returncode == 0, "the first one goes on")

@@ -1,0 +1,132 @@
+"""What a guest is given: boot to login, network, cloud-init, volumes."""
+import base64
+import socket
+
+from bed.suite import case, check
+from system.manifests import vm
+from system.root import until
+
+SEEN = """#cloud-config
+hostname: till
+password: wherry
+chpasswd: {expire: false}
+write_files:
+- path: /run/seen
+  content: "cloud-init was here"
+runcmd:
+- httpd -p 80 -h /run
+"""
+
+
+@case("a VirtualMachine comes up to its login, with cloud-init done and both address families")
+def boot_network_cloudinit(bed):
+    root = bed.root("guest")
+    root.apply(vm("till", user_data=SEEN))
+    root.running("till")
+    console = root.console("till").login()
+    check(console.shell("hostname") == "till", "host name from cloud-init")
+    check(console.shell("cat /run/seen") == "cloud-init was here", "file from cloud-init")
+    check("10.0.2.2/24" in console.shell("ip -4 addr show eth0"), "IPv4 lease")
+    console.shell("ping -c 1 -W 5 10.0.2.1")
+    until(30, "the DHCPv6 address", lambda: "fd10:0:2::2" in console.shell("ip -6 addr show eth0"), 1)
+    console.shell("ping -6 -c 1 -W 5 fd10:0:2::1")
+    check("default" in console.shell("ip -6 route show"), "an IPv6 default route")
+    address = root.field("vmi", "till", ".status.interfaces[0].ipAddress")
+    check(address.startswith("10."), f"address in status: {address!r}")
+    with socket.create_connection((address, 80), 10) as link:
+        link.sendall(b"GET /seen HTTP/1.0\r\n\r\n")
+        answer = b""
+        while chunk := link.recv(4096):
+            answer += chunk
+    check(b"cloud-init was here" in answer, "the host reaches the guest's web server")
+    console.shell("nc -z -w 5 " + address.rsplit(".", 2)[0] + ".0.1 9 || true")
+    root.wait("vm", "till", "condition=Ready", 30)
+    status = root.object("vmi", "till")["status"]
+    check(status["phase"] == "Running" and status["nodeName"], "status")
+    conditions = {c["type"]: c for c in status["conditions"]}
+    check(conditions["SoftwareEmulation"]["status"] == "True", "SoftwareEmulation condition")
+    until(60, "the guest agent is connected", lambda: root.field("vmi", "till", '.status.conditions[?(@.type=="AgentConnected")].status') == "True", 1)
+    until(60, "the guest's system in status", lambda: root.field("vmi", "till", ".status.guestOSInfo.kernelRelease"), 1)
+    root.ctl("delete", "vm", "till")
+
+
+VOLUMES = [
+    ("root", "disk: {bus: virtio}", 'containerDisk: {image: "localhost/wherry/guest:1"}'),
+    ("empty", "disk: {bus: virtio}\nserial: EMPTY1", "emptyDisk: {capacity: 16Mi}"),
+    ("claim", "disk: {bus: virtio}\nserial: CLAIM1", "persistentVolumeClaim: {claimName: data}"),
+    ("host", "disk: {bus: virtio}\nserial: HOST1", "hostDisk: {path: HOSTDISK, type: DiskOrCreate, capacity: 8Mi}"),
+    ("config", "disk: {bus: virtio}\nserial: CONFIG1", "configMap: {name: settings}"),
+    ("secret", "disk: {bus: virtio}\nserial: SECRET1", "secret: {secretName: keys}"),
+    ("down", "disk: {bus: virtio}\nserial: DOWN1", 'downwardAPI:\n  fields:\n  - path: name\n    fieldRef: {fieldPath: metadata.name}\n  - path: app\n    fieldRef: {fieldPath: "metadata.labels[\'kubevirt.io/vm\']"}'),
+    ("seed", "disk: {bus: virtio}", 'cloudInitConfigDrive: {secretRef: {name: seed}}'),
+]
+
+SUPPORT = """apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 24Mi}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {color: "blue", "long.conf": "a=1\\nb=2\\n"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+data: {password: %s}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: seed}
+data: {userdata: %s}
+""" % (base64.b64encode(b"s3cret").decode(), base64.b64encode(b"#cloud-config\nhostname: stored\npassword: wherry\nchpasswd: {expire: false}\n").decode())
+
+
+def device(serial):
+    """Shell words that give the block device with this serial."""
+    return f"/dev/$(grep -l {serial} /sys/block/*/serial | cut -d/ -f4)"
+
+
+@case("every volume kind is read, and the writable ones written, by the guest; a claim survives the VM's re-creation")
+def volumes(bed):
+    root = bed.root("guest")
+    manifest = vm("store", volumes=VOLUMES).replace("HOSTDISK", bed.host_disk("disk.img"))
+    root.apply(SUPPORT)
+    root.apply(manifest)
+    root.running("store")
+    console = root.console("store").login()
+    check(console.shell("hostname") == "stored", "ConfigDrive from a Secret")
+    for serial, size in (("EMPTY1", 16), ("CLAIM1", 24), ("HOST1", 8)):
+        check(console.shell(f"blockdev --getsize64 {device(serial)}") == str(size << 20), f"size of {serial}")
+        console.shell(f"echo mark-{serial} | dd of={device(serial)} conv=fsync 2>/dev/null")
+    console.shell("mkdir -p /mnt")
+    for serial, name, content in (("CONFIG1", "color", "blue"), ("CONFIG1", "long.conf", "a=1\nb=2"), ("SECRET1", "password", "s3cret"), ("DOWN1", "name", "store"), ("DOWN1", "app", "store")):
+        got = console.shell(f"mount -r -t iso9660 {device(serial)} /mnt && cat /mnt/{name}; umount /mnt")
+        check(got == content, f"{serial}/{name}: {got!r}")
+    root.ctl("delete", "vm", "store")
+    root.apply(manifest)
+    root.running("store")
+    console = root.console("store").login()
+    for serial, kept in (("CLAIM1", True), ("HOST1", True), ("EMPTY1", False)):
+        got = console.shell(f"head -c 12 {device(serial)} | tr -d '\\0'")
+        check(got.startswith(f"mark-{serial}") == kept, f"{serial} after re-creation: {got!r}")
+    root.ctl("delete", "vm", "store")
+
+
+@case("a missing image is a reason to wait, and the VM starts by itself when the image comes")
+def image_comes_later(bed):
+    root = bed.root()
+    if "bootsector" in bed.imported:
+        root.ctl("image", "rm", "localhost/wherry/bootsector:1")
+    from system.manifests import sector
+    root.apply(sector("later"))
+    until(20, "the reason is shown", lambda: root.field("vmi", "later", '.status.conditions[?(@.type=="Synchronized")].reason') in ("ErrImagePull", "ImagePullBackOff"))
+    check("localhost/wherry/bootsector:1" in root.field("vmi", "later", '.status.conditions[?(@.type=="Synchronized")].message'), "the message names the image")
+    check(root.field("vm", "later", ".status.printableStatus") == "ErrImagePull", "printable status")
+    bed.imported.discard("bootsector")
+    bed.root("bootsector")
+    root.running("later", 30)
+    root.ctl("delete", "vm", "later")

@@ -1,0 +1,94 @@
+"""Console and VNC."""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from bed.suite import Skip, case, check
+from system.manifests import sector, vm
+from system.root import until
+
+
+@case("three readers see the same console, one writes, a second writer is refused or takes over")
+def readers(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("shared"))
+    root.running("shared")
+    writer = root.console("shared")
+    writer.expect("hello", 20)
+    watchers = [root.console("shared", "--read-only") for _ in range(2)]
+    for watcher in watchers:
+        watcher.expect("hello", 10)  # scroll-back
+    writer.send("abc")
+    for session in (writer, *watchers):
+        session.expect("abc", 10)
+    second = root.try_ctl("console", "shared", "--timeout=0", input="")
+    check(second.returncode == 1 and "Conflict" in second.stderr, f"second writer: {second.stderr}")
+    taker = root.console("shared", "--force")
+    taker.expect("hello", 10)
+    taker.send("xyz")
+    watchers[0].expect("xyz", 10)
+    root.ctl("delete", "vm", "shared")
+
+
+@case("a flood on the console: nothing is lost in the log below its limit, a stalled reader costs nobody")
+def flood(bed):
+    root = bed.root("guest")
+    root.apply(vm("flood"))
+    root.running("flood")
+    console = root.console("flood").login()
+    stalled = root.console("flood", "--read-only")  # never read from here on
+    lines = 200000 if os.environ.get("WRY_TEST_LONG") else 30000
+    console.send(f"seq -f 'line %08.0f of the flood' {lines}\n")
+    console.expect(f"line {lines:08d} of the flood", 300)
+    until(20, "the log is complete", lambda: f"line {lines:08d} of" in root.ctl("logs", "flood"))
+    seen = [int(n) for n in re.findall(r"line (\d{8}) of the flood", root.ctl("logs", "flood"))]
+    check(seen == list(range(seen[0], lines + 1)), f"the log has gaps: {len(seen)} lines from {seen[0]}")
+    check(stalled.process.poll() is None, "the stalled reader is still connected")
+    check(root.field("vmi", "flood", ".status.phase") == "Running", "phase")
+    root.ctl("delete", "vm", "flood", "--grace-period=0", "--force")
+
+
+@case("logs --previous shows the boot before")
+def previous_log(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("logged", grace=0))
+    root.running("logged")
+    console = root.console("logged")
+    console.expect("hello", 20)
+    console.send("first-boot")
+    until(10, "the log has it", lambda: "first-boot" in root.ctl("logs", "logged"))
+    uid = root.field("vmi", "logged", ".metadata.uid")
+    root.ctl("restart", "logged")
+    until(40, "another VMI", lambda: root.field("vmi", "logged", ".metadata.uid") not in ("", uid))
+    root.running("logged", 30)
+    until(20, "the new log", lambda: "hello" in root.ctl("logs", "logged"))
+    check("first-boot" not in root.ctl("logs", "logged"), "the new log is new")
+    check("first-boot" in root.ctl("logs", "logged", "--previous"), "the old one is kept")
+    root.ctl("delete", "vm", "logged")
+
+
+@case("a real VNC client sees the guest's screen")
+def vnc(bed):
+    client = shutil.which("gvnccapture")
+    if not client:
+        raise Skip("gvnccapture is not installed")
+    root = bed.root("bootsector")
+    root.apply(sector("screen"))
+    root.running("screen")
+    proxy = subprocess.Popen([root.program("wherryctl"), "--root", root.path, "vnc", "screen", "--proxy-only"], stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(re.search(r'"port":(\d+)', proxy.stdout.readline()).group(1))
+        picture = os.path.join(root.path, "screen.png")
+        time.sleep(1)
+        shot = subprocess.run([client, f"127.0.0.1:{port - 5900}", picture], capture_output=True, text=True, timeout=60, check=False)
+        check(shot.returncode == 0 and os.path.getsize(picture) > 200, f"gvnccapture: {shot.stderr}")
+        with open(picture, "rb") as file:
+            data = file.read()
+        check(data.startswith(b"\x89PNG") and hashlib.sha256(data).hexdigest(), "a PNG")
+    finally:
+        proxy.kill()
+        proxy.wait()
+    root.ctl("delete", "vm", "screen")
