@@ -273,6 +273,8 @@ void wry_json_reader_clear(WryJsonReader *reader) {
 
 gboolean wry_json_read(WryJsonReader *reader, WryJson **ret_value, GError **error) {
   *ret_value = NULL;
+  skip_space(reader);
+  note_line(reader);
   if (!read_value(reader, ret_value, error)) return FALSE;
   skip_space(reader);
   return TRUE;

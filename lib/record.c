@@ -76,6 +76,7 @@ static void put64(guint8 *at, guint64 value) {
 static State judge(const guint8 *data, gsize size) {
   if (size < HEADER || get32(data) != MAGIC) return BROKEN;
   if (get32(data + 16) != size - HEADER || get32(data + CRC_AT) != slot_crc(data, size - HEADER)) return BROKEN;
+  if (get64(data + 8) == G_MAXUINT64) return BROKEN; /* nothing could follow it */
   return get32(data + 4) > VERSION ? NEWER : get32(data + 4) == VERSION ? WHOLE : BROKEN;
 }
 

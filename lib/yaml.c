@@ -329,6 +329,7 @@ static gboolean read_document(Reader *r, GPtrArray *documents, GError **error) {
   r->lines = lines;
   g_hash_table_remove_all(r->anchors);
   if (!next_event(r, &event, error)) return FALSE;
+  note_line(r, &event);
   gboolean good = read_node(r, &event, &value, error);
   if (good && value && !json_object_is_type(value, json_type_object)) good = fail(&event, error, "a document must be an object");
   yaml_event_delete(&event);

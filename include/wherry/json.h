@@ -14,7 +14,7 @@ WryJson *wry_json_parse(const char *text, gsize length, GError **error);
 typedef struct WryLines WryLines;
 void wry_lines_free(WryLines *lines);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WryLines, wry_lines_free)
-/* Line of the path, or of its nearest known parent; 0 when nothing is known. */
+/* Line of the path, or of its nearest known parent, at last of the document's first line; 0 only when `lines` is NULL. */
 guint wry_lines_find(const WryLines *lines, const char *path);
 
 typedef struct {

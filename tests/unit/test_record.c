@@ -177,12 +177,12 @@ START_TEST(zeroed_slot) {
 }
 END_TEST
 
-/* As a later version of the program would write it. */
-static void make_newer(const char *name) {
+/* Changes a byte of the header and puts a fitting checksum there. */
+static void forge(const char *name, gsize at, gsize count, char value) {
   gsize length;
   g_autofree char *bytes = slot(name, &length);
   g_autofree guint8 *covered = g_malloc(length);
-  bytes[4] = 2;
+  memset(bytes + at, value, count);
   memcpy(covered, bytes, 24);
   memcpy(covered + 24, bytes + 28, length - 28);
   guint32 crc = GUINT32_TO_LE(wry_crc32c(covered, length - 4));
@@ -190,13 +190,25 @@ static void make_newer(const char *name) {
   put_slot(name, bytes, length);
 }
 
+/* A generation that nothing can follow would hold its place for ever. */
+START_TEST(last_generation_is_none) {
+  put("one");
+  put("two");
+  forge("r.a", 8, 8, (char)0xff);
+  wants("two", 2);
+  put("three");
+  wants("three", 3);
+}
+END_TEST
+
+/* As a later version of the program would write it. */
 START_TEST(newer_version_is_left_alone) {
   g_autoptr(GError) error = NULL;
   const char *name = _i ? "r.b" : "r.a";
   gsize before, after;
   put("one");
   put("two");
-  make_newer(name);
+  forge(name, 4, 1, 2);
   g_autofree char *bytes = slot(name, &before);
   refused(WRY_ERROR_UNSUPPORTED);
   ck_assert(!wry_record_write(dir, "r", "x", 1, &error));
@@ -288,6 +300,7 @@ int main(void) {
   tcase_add_test(tcase, one_broken_other_absent);
   tcase_add_test(tcase, zeroed_slot);
   tcase_add_loop_test(tcase, newer_version_is_left_alone, 0, 2);
+  tcase_add_test(tcase, last_generation_is_none);
   tcase_add_test(tcase, removes);
   tcase_add_test(tcase, names_stay_below);
   tcase_add_test(tcase, full_disk);

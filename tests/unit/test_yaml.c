@@ -326,7 +326,7 @@ static const struct {
   guint line;
 } lines[] = {
     {"kind", 1}, {"metadata", 2}, {"metadata.labels[a.b/c]", 4}, {"metadata.labels[absent]", 3}, {"spec.list", 6}, {"spec.list[0]", 7}, {"spec.list[0].name", 7}, {"spec.list[1]", 8},
-    {"spec.list[1].size", 9}, {"spec.list[1].absent.deep[3]", 8}, {"spec.list[7].name", 6}, {"spec.flow.b[1]", 12}, {"spec.flow.b[0]", 11}, {"spec.absent", 5}, {"absent", 0}, {"", 0},
+    {"spec.list[1].size", 9}, {"spec.list[1].absent.deep[3]", 8}, {"spec.list[7].name", 6}, {"spec.flow.b[1]", 12}, {"spec.flow.b[0]", 11}, {"spec.absent", 5}, {"absent", 1}, {"", 1},
 };
 
 START_TEST(lines_of_paths) {
@@ -341,7 +341,16 @@ START_TEST(lines_of_later_documents) {
   g_autoptr(GPtrArray) documents = parse("a: 1\n---\nb:\n  c: 1\n", NULL);
   const WryDocument *doc = g_ptr_array_index(documents, 1);
   ck_assert_uint_eq(wry_lines_find(doc->lines, "b.c"), 4);
-  ck_assert_uint_eq(wry_lines_find(doc->lines, "a"), 0);
+  ck_assert_uint_eq(wry_lines_find(doc->lines, "a"), 3);
+  ck_assert_uint_eq(wry_lines_find(doc->lines, ""), 3);
+}
+END_TEST
+
+START_TEST(lines_of_later_json_documents) {
+  g_autoptr(GPtrArray) documents = parse("{\"a\":1}\n\n{\"b\":\n1}", NULL);
+  const WryDocument *doc = g_ptr_array_index(documents, 1);
+  ck_assert_uint_eq(wry_lines_find(doc->lines, "b"), 3);
+  ck_assert_uint_eq(wry_lines_find(doc->lines, "absent.x"), 3);
 }
 END_TEST
 
@@ -423,6 +432,7 @@ int main(void) {
   tcase_set_timeout(limits, 60);
   tcase_add_loop_test(places, lines_of_paths, 0, G_N_ELEMENTS(lines));
   tcase_add_test(places, lines_of_later_documents);
+  tcase_add_test(places, lines_of_later_json_documents);
   tcase_add_loop_test(places, lines_in_a_list, 0, G_N_ELEMENTS(lists));
   tcase_add_loop_test(writing, writes, 0, G_N_ELEMENTS(written));
   tcase_add_loop_test(writing, writes_what_it_reads, 0, G_N_ELEMENTS(written));
