@@ -69,10 +69,16 @@ static gboolean start_pair(const Starter *starter, Pair *pair) {
   return pair->root > 0 && pair->main > 0;
 }
 
+static void tell_end(const char *half, int status) {
+  g_autofree char *text = WIFSIGNALED(status) ? g_strdup_printf("signal %d (%s)", WTERMSIG(status), g_strsignal(WTERMSIG(status))) : g_strdup_printf("status %d", WEXITSTATUS(status));
+  wry_log(status ? WRY_LOG_ERROR : WRY_LOG_DEBUG, "a half of the handler ended", "half", half, "with", text, NULL);
+}
+
 /* Takes the dead in. The end of one half is the end of the pair. */
 static void reap(Pair *pair) {
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    tell_end(pid == pair->main ? "main" : "root", status);
     if (pid == pair->main) {
       pair->main = 0;
       pair->main_status = status;
