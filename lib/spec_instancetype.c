@@ -104,7 +104,7 @@ void wry_instancetype_apply(WryJson *spec, WryJson *instancetype, WryJson *prefe
 static void annotate(WryMeta *meta, const WryMatcher *matcher, const WryMatcherKind *kind, WryJson *object) {
   if (!object) return;
   WryJson *own = wry_json_get(object, "annotations");
-  if (own) {
+  if (own && json_object_is_type(own, json_type_object)) {
     json_object_object_foreach(own, key, value) wry_map_default(&meta->annotations, key, json_object_get_string(value));
   }
   wry_map_default(&meta->annotations, g_strcmp0(matcher->kind, kind->kind) ? kind->cluster_annotation : kind->annotation, matcher->name);

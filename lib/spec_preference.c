@@ -10,6 +10,7 @@ void wry_json_lend(WryJson *object, const char *path, WryJson *value) {
   for (guint i = 0; i < last; i++) {
     WryJson *deeper = wry_json_get(object, steps[i]);
     if (!deeper) json_object_object_add(object, steps[i], deeper = json_object_new_object());
+    if (!json_object_is_type(deeper, json_type_object)) return;
     object = deeper;
   }
   if (wry_json_get(object, steps[last])) return;
@@ -51,7 +52,7 @@ static void lend_rows(WryJson *spec, WryJson *preference) {
 
 /* Each member of an object where it is absent. */
 static void lend_members(WryJson *spec, WryJson *values, const char *to) {
-  if (!values) return;
+  if (!values || !json_object_is_type(values, json_type_object)) return;
   json_object_object_foreach(values, name, value) {
     g_autofree char *path = g_strdup_printf("%s.%s", to, name);
     wry_json_lend(spec, path, value);

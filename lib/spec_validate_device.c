@@ -132,7 +132,8 @@ WRY_RULE(wry_rule_dra_devices) {
 /* Vendor selector of a permitted device; borrowed, NULL when it is not in the cluster's list. */
 static const char *pci_selector(const WryCheck *c, const char *resource) {
   WryJson *list = wry_config_get(c->config, "permittedHostDevices.pciHostDevices");
-  for (gsize i = 0; list && i < json_object_array_length(list); i++) {
+  gsize length = list && json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+  for (gsize i = 0; i < length; i++) {
     WryJson *device = json_object_array_get_idx(list, i);
     if (!g_strcmp0(wry_json_str(device, "resourceName"), resource)) return wry_json_str(device, "pciVendorSelector");
   }

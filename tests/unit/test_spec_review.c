@@ -1,4 +1,4 @@
-/* lib/spec_admit.c, spec_review_*.c, spec_validate_hotplug.c, spec_preset.c, spec_config.c, spec_names.c: who may change what, and what stands around a spec. */
+/* lib/spec_admit.c, spec_review_*.c, spec_validate_hotplug.c, spec_preset.c, spec_matcher.c, spec_instancetype.c, spec_preference.c, spec_config.c, spec_names.c: who may change what, and what stands around a spec. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +116,68 @@ START_TEST(presets_lend) {
 }
 END_TEST
 
+/* --- instance types and preferences ---------------------------------------------------------------------------------------------------------------------------- */
+/* data: [instance type's spec, preference's spec]; null: there is none. */
+static WryJson *find_type(gpointer data, const char *kind, const char *namespace_, const char *name) {
+  g_autoptr(WryJson) specs = support_json(data);
+  (void)namespace_;
+  WryJson *spec = json_object_array_get_idx(specs, strstr(kind, "Preference") ? 1 : 0), *object = json_object_new_object();
+  if (!spec || strcmp(name, "t")) return wry_json_put(object), NULL;
+  json_object_object_add(object, "spec", json_object_get(spec));
+  return object;
+}
+
+static const struct { const char *specs, *domain, *causes, *path, *value; } type_rows[] = {
+    {"[{'cpu': {'guest': 4}, 'memory': {'guest': '1Gi'}}, {}]", "", "", "spec.domain.cpu.sockets", "4"},
+    {"[{'cpu': {'guest': 4}, 'memory': {'guest': '1Gi'}}, {'cpu': {'preferredCPUTopology': 'cores'}}]", "", "", "spec.domain.cpu.cores", "4"},
+    {"[{'cpu': {'guest': 4}, 'memory': {'guest': '1Gi'}}, {'cpu': {'preferredCPUTopology': 'spread'}}]", "", "", "spec.domain.cpu.cores", "2"},
+    {"[{'cpu': {'guest': 3}, 'memory': {'guest': '1Gi'}}, {'cpu': {'preferredCPUTopology': 'spread'}}]", "", "Invalid spec.instancetype", NULL, NULL},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi', 'overcommitPercent': 50}}, {}]", "", "", "spec.domain.resources.requests.memory", "536870912"},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi'}}, {'devices': {'preferredDiskBus': 'scsi'}}]", "", "", "spec.domain.devices.disks[0].disk.bus", "scsi"},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi'}, 'annotations': {'a': 'b'}}, {}]", "", "", "metadata.annotations.a", "b"},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi'}}, {'features': {'preferredHyperv': 'none'}}]", "", "", "spec.domain.cpu.sockets", "1"},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi'}}, {}]", ", 'memory': {'guest': '2Gi'}", "Invalid spec.template.spec.domain.memory.guest", NULL, NULL},
+    {"[{'cpu': {'guest': 1}, 'memory': {'guest': '1Gi'}}, {'requirements': {'cpu': {'guest': 2}}}]", "", "NotFound spec.instancetype", NULL, NULL},
+    {"[null, {}]", "", "", NULL, NULL},
+};
+
+START_TEST(instance_types) {
+  g_autofree char *spec = g_strdup_printf("%s%s%s", "'runStrategy': 'Halted', 'instancetype': {'name': 't'}, 'preference': {'name': 't'}, 'template': {'spec': {'domain': {'devices': "
+                                          "{'disks': [{'name': 'd', 'disk': {}}]}", type_rows[_i].domain, "}, 'volumes': [{'name': 'd', 'emptyDisk': {'capacity': '1Gi'}}]}}");
+  g_autoptr(WryConfig) config = support_config(NULL);
+  g_autoptr(WryCauses) causes = wry_causes_new();
+  g_auto(WryVerdict) verdict = {.stage = WRY_STAGE_ALLOWED};
+  g_autoptr(WryJson) object = support_vm(spec);
+  g_autoptr(GError) error = NULL;
+  WryReview review = {.config = config, .rules = WRY_RULES_KUBEVIRT, .find = find_type, .find_data = (gpointer)type_rows[_i].specs};
+  gboolean allowed = wry_review(&review, object, causes, &verdict);
+  g_autofree char *found = support_causes(causes);
+  ck_assert_str_eq(found, type_rows[_i].causes);
+  WryVmi *vmi = allowed ? wry_vm_start(&review, verdict.object, &error) : NULL;
+  ck_assert_int_eq(vmi != NULL, type_rows[_i].path != NULL);
+  if (!vmi) return;
+  g_autoptr(WryJson) made = wry_encode(&wry_vmi_type, vmi);
+  ck_assert_str_eq(json_object_get_string(wry_json_path(made, type_rows[_i].path)), type_rows[_i].value);
+  wry_struct_free(&wry_vmi_type, vmi);
+}
+END_TEST
+
+static const struct { const char *matcher, *causes; } matcher_rows[] = {
+    {"{}", "NotFound spec.instancetype"},
+    {"{'name': 't', 'inferFromVolume': 'd'}", "NotSupported spec.instancetype.name"},
+    {"{'inferFromVolume': 'd', 'inferFromVolumeFailurePolicy': 'Maybe'}", "Invalid spec.instancetype.inferFromVolumeFailurePolicy"},
+    {"{'inferFromVolume': 'd'}", "Invalid spec"},
+    {"{'inferFromVolume': 'd', 'inferFromVolumeFailurePolicy': 'Ignore'}", ""},
+};
+
+START_TEST(matchers) {
+  g_autofree char *spec = g_strdup_printf("'runStrategy': 'Halted', 'instancetype': %s, 'template': {'spec': {'domain': {'devices': {}}}}", matcher_rows[_i].matcher);
+  g_autoptr(WryJson) object = support_vm(spec);
+  g_autofree char *causes = support_review(object, NULL, WRY_RULES_KUBEVIRT);
+  ck_assert_str_eq(causes, matcher_rows[_i].causes);
+}
+END_TEST
+
 /* --- configuration ---------------------------------------------------------------------------------------------------------------------------------------------- */
 static const struct { const char *configuration, *gate; gboolean on; } gate_rows[] = {
     {NULL, "NUMA", TRUE},
@@ -169,6 +231,8 @@ int main(void) {
   tcase_add_loop_test(tcase, vmi_update, 0, G_N_ELEMENTS(update_rows));
   tcase_add_test(tcase, status_is_put_back);
   tcase_add_loop_test(tcase, presets_lend, 0, G_N_ELEMENTS(preset_rows));
+  tcase_add_loop_test(tcase, instance_types, 0, G_N_ELEMENTS(type_rows));
+  tcase_add_loop_test(tcase, matchers, 0, G_N_ELEMENTS(matcher_rows));
   tcase_add_loop_test(tcase, gates, 0, G_N_ELEMENTS(gate_rows));
   tcase_add_test(tcase, configuration_must_be_an_object);
   tcase_add_loop_test(tcase, names, 0, G_N_ELEMENTS(name_rows));
