@@ -1,4 +1,4 @@
-/* Programs that make files: qemu-img and xorriso. They are separate processes because they read what users supply, and because their licence is not ours.
+/* Programs that make files: qemu-img. A process of its own because it reads what users supply, and because its licence is not ours.
  *
  * GSubprocess starts with posix_spawn, so it costs the same in a large process as in a small one. */
 #include "launcher/storage/job.h"
@@ -9,7 +9,7 @@
 
 struct WryJob {
   int dirfd; /* borrowed */
-  char *name, *staging, *input;
+  char *name, *staging;
   GSubprocess *process;
 };
 
@@ -22,11 +22,9 @@ static const struct { const char *text; WryErrorCode code; } complaints[] = {
 
 static void job_free(WryJob *job) {
   if (!job) return;
-  if (job->input) wry_vremove_tree(job->dirfd, job->input, NULL);
   g_clear_object(&job->process);
   g_free(job->name);
   g_free(job->staging);
-  g_free(job->input);
   g_free(job);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WryJob, job_free)
@@ -44,23 +42,11 @@ WryJob *wry_job_start(int dirfd, const char *name, const char *const *argv, GErr
   return NULL;
 }
 
-void wry_job_owns(WryJob *job, const char *directory) {
-  job->input = g_strdup(directory);
-}
-
-/* The line that tells why: xorriso greets first. New string. */
-static char *telling_line(const char *text) {
-  const char *at = strstr(text, ": FAILURE :") ? strstr(text, ": FAILURE :") : strstr(text, ": FATAL :");
-  while (at && at > text && at[-1] != '\n') at--;
-  const char *line = at ? at : text;
-  return g_strndup(line, strcspn(line, "\n"));
-}
-
 static gboolean complain(const char *text, GError **error) {
   WryErrorCode code = WRY_ERROR_FAILED;
   for (guint i = 0; i < G_N_ELEMENTS(complaints) && code == WRY_ERROR_FAILED; i++)
     if (strstr(text, complaints[i].text)) code = complaints[i].code;
-  g_autofree char *line = telling_line(text);
+  g_autofree char *line = g_strndup(text, strcspn(text, "\n"));
   g_set_error(error, WRY_ERROR, code, "%s", *line ? line : "the program failed and said nothing");
   return FALSE;
 }

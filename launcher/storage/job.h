@@ -6,7 +6,5 @@ typedef struct WryJob WryJob;
 
 /* Starts argv (absolute paths as arguments, no shell). What it makes is `name`.staging below dirfd, which becomes `name` when it has succeeded. `dirfd` is borrowed. */
 WryJob *wry_job_start(int dirfd, const char *name, const char *const *argv, GError **error);
-/* A directory below dirfd to remove when the job is over: its input. */
-void wry_job_owns(WryJob *job, const char *directory);
 /* Waits; frees the job. Error: NO_SPACE, LOCKED or FAILED with what the program has complained about. */
 gboolean wry_job_finish(WryJob *take_job, GError **error);

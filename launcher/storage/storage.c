@@ -2,21 +2,20 @@
  *
  *   overlay   qemu-img create with a named backing file and format: nothing is guessed from an image's bytes
  *   empty     qemu-img create of the size asked
- *   ISO       the content is written as files beside it, xorriso makes the image, the files are removed
+ *   ISO       written here, by libarchive
  *
- * All programs run at the same time, then each result is renamed into place; a result that is there already is left alone. At last every file that QEMU will open is opened
+ * All programs run at the same time; each result is renamed into place, one that is there already is left alone. At last every file that QEMU will open is opened
  * with O_DIRECT, to know whether it can be. Paths are handed to programs as text, but everything that is opened here is opened below a directory's descriptor. */
 #include "launcher/storage/storage.h"
 
 #include "launcher/storage/files.h"
 #include "launcher/storage/image.h"
+#include "launcher/storage/iso.h"
 #include "launcher/storage/job.h"
 #include "wherry/fd.h"
 #include "wherry/vpath.h"
 
 #include <fcntl.h>
-
-#include <string.h>
 
 typedef struct {
   const WryVmi *vmi;
@@ -67,45 +66,25 @@ static WryJob *start_empty(Preparing *p, const WryVolume *volume, const char *pa
   return wry_job_start(p->scratch, name, argv, error);
 }
 
-static gboolean write_files(int dirfd, const WryIsoContent *content, GError **error) {
-  for (guint i = 0; i < content->files->len; i++) {
-    const WryIsoFile *file = g_ptr_array_index(content->files, i);
-    g_autofree char *parent = g_path_get_dirname(file->path);
-    if (!g_str_equal(parent, ".")) {
-      wry_autofd int made = wry_vmkdir(dirfd, parent, 0755, error);
-      if (made < 0) return FALSE;
-    }
-    gsize length = 0;
-    const void *data = g_bytes_get_data(file->data, &length);
-    if (!wry_vwrite(dirfd, file->path, data ? data : "", length, file->mode, error)) return FALSE;
-  }
-  return TRUE;
-}
-
-static WryJob *start_iso(Preparing *p, const WryVolume *volume, const char *path, GError **error) {
+static gboolean write_iso(Preparing *p, const WryVolume *volume, const char *name, GError **error) {
   g_autoptr(WryIsoContent) content = wry_iso_content(p->vmi, volume, wry_bundle_volume(p->bundle, volume->name), error);
-  g_autofree char *staging = g_strconcat(path, ".staging", NULL), *name = g_path_get_basename(path), *tree = g_strconcat(volume->name, ".files", NULL);
-  if (!content || !wry_vremove_tree(p->vm, tree, error)) return NULL;
-  wry_autofd int dirfd = wry_vmkdir(p->vm, tree, 0755, error);
-  gboolean written = dirfd >= 0 && write_files(dirfd, content, error);
-  g_autofree char *from = g_build_filename(p->dirs->vm, tree, NULL);
-  const char *argv[] = {"xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-o", staging, "-volid", content->label, "-joliet", "-rock", "-uid", "0", "-gid", "0", from, NULL};
-  WryJob *job = written ? wry_job_start(p->vm, name, argv, error) : NULL;
-  if (job)
-    wry_job_owns(job, tree);
-  else
-    wry_vremove_tree(p->vm, tree, NULL);
-  return job;
+  g_autofree char *staging = g_strconcat(name, ".staging", NULL);
+  if (!content || !wry_vunlink(p->vm, staging, error)) return FALSE;
+  wry_autofd int fd = wry_vopen(p->vm, staging, O_RDWR | O_CREAT | O_EXCL, 0600, WRY_WANT_FILE, error);
+  if (fd >= 0 && wry_iso_write(fd, content, error)) return wry_vrename(p->vm, staging, name, error);
+  wry_vunlink(p->vm, staging, NULL);
+  return FALSE;
 }
 
-/* The file is to be made and is not there: starts what makes it. */
+/* The file is to be made and is not there: makes it, or starts what makes it. */
 static gboolean start_volume(Preparing *p, const WryVolume *volume, GError **error) {
   g_autofree char *path = wry_domain_made_path(volume, p->dirs);
   if (!path) return TRUE;
   g_autofree char *name = g_path_get_basename(path);
   gboolean iso = wry_domain_is_iso(volume);
   if (wry_vexists(iso ? p->vm : p->scratch, name)) return TRUE;
-  WryJob *job = iso ? start_iso(p, volume, path, error) : volume->emptyDisk ? start_empty(p, volume, path, error) : start_overlay(p, volume, path, error);
+  if (iso) return write_iso(p, volume, name, error);
+  WryJob *job = volume->emptyDisk ? start_empty(p, volume, path, error) : start_overlay(p, volume, path, error);
   if (!job) return FALSE;
   g_ptr_array_add(p->jobs, job);
   g_ptr_array_add(p->names, volume->name);
@@ -202,6 +181,7 @@ static gboolean prepare(Preparing *p, GPtrArray **ret_direct, GError **error) {
 
 gboolean wry_storage_prepare(const WryVmi *vmi, const WryBundle *bundle, const WryDomainDirs *dirs, GPtrArray **ret_direct, GError **error) {
   const WryDomainDirs *where = dirs ? dirs : &wry_domain_dirs;
+  g_setenv("TMPDIR", where->vm, FALSE); /* libarchive's; the only place that is sure to be writable */
   wry_autofd int vm = wry_dir_open(where->vm, error);
   wry_autofd int scratch = vm < 0 ? -1 : wry_dir_open(where->scratch, error);
   if (scratch < 0) return FALSE;

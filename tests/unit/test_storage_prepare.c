@@ -1,4 +1,4 @@
-/* Disks are prepared with the real programs, in directories of the test; what they have made is read back with qemu-img and xorriso. */
+/* Disks are prepared with the real program, in directories of the test; what they have made is read back with qemu-img and xorriso. */
 #include "launcher/storage/storage.h"
 #include "tests/unit/support_bundle.h"
 
@@ -177,6 +177,35 @@ START_TEST(names_and_bytes_of_a_secret_survive) {
 }
 END_TEST
 
+START_TEST(modes_and_owners_are_a_pods) {
+  ck_assert_msg(prepare("{'name': 'ci', 'cloudInitNoCloud': {'userData': 'u'}}, {'name': 's', 'secret': {'secretName': 's'}}", "{'name': 's', 'data': {'k': 'YQ=='}}", NULL), "%s", said);
+  g_autofree char *seed = run("xorriso -no_rc -indev vm/ci.iso -find /user-data -exec lsdl 2>/dev/null | tr -s ' ' | cut -d' ' -f1,3,4");
+  g_autofree char *secret = run("xorriso -no_rc -indev vm/s.iso -find /k -exec lsdl 2>/dev/null | tr -s ' ' | cut -d' ' -f1,3,4");
+  ck_assert_str_eq(seed, "-rw------- 0 0\n");
+  ck_assert_str_eq(secret, "-rw-r--r-- 0 0\n");
+}
+END_TEST
+
+START_TEST(an_empty_volume_is_an_image) {
+  ck_assert_msg(prepare("{'name': 's', 'secret': {'secretName': 's', 'optional': true, 'volumeLabel': 'exactly-32-bytes-of-volume-label'}}", "", NULL), "%s", said);
+  g_autofree char *files = on_image("s.iso"), *label = label_of("s.iso"), *size = run("stat -c %%s vm/s.iso");
+  ck_assert_str_eq(files, "");
+  ck_assert_str_eq(label, "exactly-32-bytes-of-volume-label");
+  ck_assert_int_eq(g_ascii_strtoll(size, NULL, 10) % 2048, 0);
+  ck_assert(!prepare("{'name': 't', 'secret': {'secretName': 's', 'optional': true, 'volumeLabel': 'one-more-than-32-bytes-of-a-label'}}", "", NULL));
+  ck_assert_ptr_nonnull(strstr(said, "longer than 32"));
+}
+END_TEST
+
+/* What blkid tells an initramfs and cloud-init. */
+START_TEST(labels_are_found_by_blkid) {
+  ck_assert_msg(prepare("{'name': 'a', 'cloudInitNoCloud': {'userData': 'u'}}, {'name': 'b', 'cloudInitConfigDrive': {'userData': 'u'}}, {'name': 'c', 'configMap': {'name': 'm', 'volumeLabel': 'My_Label'}}",
+                        "{'name': 'c', 'data': {}}", NULL), "%s", said);
+  g_autofree char *labels = run("for i in a b c; do PATH=$PATH:/sbin blkid -p -s LABEL -o value vm/$i.iso; done | tr '\\n' ' '");
+  ck_assert_str_eq(labels, "cidata config-2 My_Label ");
+}
+END_TEST
+
 START_TEST(downward_api_with_directories) {
   ck_assert_msg(prepare("{'name': 'd', 'downwardAPI': {'fields': [{'path': 'a/b/name', 'fieldRef': {'fieldPath': 'metadata.name'}}, {'path': 'a/ns', 'fieldRef': {'fieldPath': "
                         "'metadata.namespace'}}]}}", "", NULL), "%s", said);
@@ -203,7 +232,7 @@ START_TEST(preparing_again_changes_nothing) {
   g_autofree char *given = g_strdup_printf("{'name': 'root', 'path': '%s/base.img', 'format': 'qcow2'}", root);
   ck_assert_msg(prepare(volumes, given, NULL), "%s", said);
   g_free(run("qemu-io -f qcow2 -c 'write -P 0x5a 0 64k' scratch/root.qcow2"));
-  g_free(run("echo garbage >scratch/late.qcow2.staging; echo old >vm/ci.iso.staging; mkdir -p vm/late.files/x; touch vm/late.files/x/y"));
+  g_free(run("echo garbage >scratch/late.qcow2.staging; echo old >vm/ci.iso.staging"));
   g_autofree char *before = run("cd %s && stat -c '%%i %%Y %%n' scratch/*.qcow2 vm/ci.iso && sha256sum scratch/*.qcow2 vm/ci.iso", root);
   g_autofree char *more = g_strconcat(volumes, ", {'name': 'late', 'emptyDisk': {'capacity': '1Mi'}}", NULL);
   ck_assert_msg(prepare(volumes, given, NULL), "%s", said);
@@ -216,7 +245,7 @@ START_TEST(preparing_again_changes_nothing) {
 END_TEST
 
 START_TEST(leftovers_of_a_killed_run_are_replaced) {
-  g_free(run("mkdir -p vm/ci.files/sub && echo x >vm/ci.files/sub/y && echo old >vm/ci.iso.staging"));
+  g_free(run("echo old >vm/ci.iso.staging"));
   ck_assert_msg(prepare("{'name': 'ci', 'cloudInitNoCloud': {'userData': 'u'}}", "", NULL), "%s", said);
   g_autofree char *files = on_image("ci.iso"), *left = names(dirs.vm);
   ck_assert_str_eq(files, "./meta-data ./user-data ");
@@ -228,14 +257,14 @@ END_TEST
 START_TEST(one_failure_leaves_nothing_half_made) {
   ck_assert(!prepare("{'name': 'ci', 'cloudInitNoCloud': {'userData': 'u'}}, {'name': 'e', 'emptyDisk': {'capacity': '9E'}}, {'name': 'f', 'emptyDisk': {'capacity': '1Mi'}}", "", NULL));
   ck_assert_msg(g_str_has_prefix(said, "volume e: "), "%s", said);
-  g_autofree char *left = run("cd %s && find . -name '*.staging' -o -name '*.files'", root);
+  g_autofree char *left = run("cd %s && find . -name '*.staging'", root);
   ck_assert_str_eq(left, "");
 }
 END_TEST
 
 START_TEST(a_full_file_system_is_told_as_such) {
   if (!g_file_test("/proc/self/ns/mnt", G_FILE_TEST_EXISTS) || geteuid() != 0) return;
-  g_free(run("mount -t tmpfs -o size=64k none vm"));
+  g_free(run("mount -t tmpfs -o size=96k none vm"));
   g_autofree char *text = g_strnfill(100000, 'x'), *given = NULL, *coded = g_base64_encode((guchar *)text, 90000);
   given = g_strdup_printf("{'name': 's', 'data': {'k': '%s'}}", coded);
   WryVmi *vmi = support_domain_vmi("'domain': {'devices': {}, 'memory': {'guest': '128Mi'}}, 'volumes': [{'name': 's', 'secret': {'secretName': 's'}}]");
@@ -289,6 +318,9 @@ static TCase *cases(void) {
   tcase_add_test(all, a_nocloud_seed_is_read_back);
   tcase_add_test(all, a_config_drive_is_read_back);
   tcase_add_test(all, names_and_bytes_of_a_secret_survive);
+  tcase_add_test(all, modes_and_owners_are_a_pods);
+  tcase_add_test(all, an_empty_volume_is_an_image);
+  tcase_add_test(all, labels_are_found_by_blkid);
   tcase_add_test(all, downward_api_with_directories);
   tcase_add_loop_test(all, a_path_out_of_the_image_is_refused, 0, G_N_ELEMENTS(bad_paths));
   tcase_add_test(all, preparing_again_changes_nothing);

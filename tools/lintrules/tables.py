@@ -25,7 +25,7 @@ LIBRARIES = [
     (r"yaml\.h", r"lib/yaml\.c$", "libyaml"),
     (r"(json-c/.*|json\.h)", r"lib/|include/wherry/json\.h$", "json-c"),
     (r"libxml/.*", r"launcher/domain/xml\.c$|tests/", "libxml2"),
-    (r"archive(_entry)?\.h", r"lib/oci[^/]*\.c$", "libarchive"),
+    (r"archive(_entry)?\.h", r"(lib/oci[^/]*|launcher/storage/iso)\.c$", "libarchive"),
     (r"check\.h", r"tests/", "check"),
 ]
 
