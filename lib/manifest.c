@@ -93,6 +93,10 @@ GPtrArray *wry_manifest_parse(const char *text, gsize length, GError **error) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_TOO_LARGE, "a manifest may have %u bytes, this one has %zu", WRY_MAX_MANIFEST_BYTES, length);
     return NULL;
   }
+  if (length >= 3 && !memcmp(text, "\357\273\277", 3)) { /* a byte order mark would shift the first column */
+    text += 3;
+    length -= 3;
+  }
   if (!wry_json_check_utf8(text, length, error) || !read_documents(text, length, documents, error)) return NULL;
   for (guint i = 0; i < documents->len; i++) {
     WryDocument *document = g_ptr_array_index(documents, i);
