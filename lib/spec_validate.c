@@ -9,6 +9,7 @@
 #include "lib/spec_default.h"
 #include "lib/spec_review.h"
 #include "lib/spec_types.h"
+#include "wherry/limits.h"
 
 const char *wry_at(WryCheck *c, const char *format, ...) {
   va_list args;
@@ -44,8 +45,12 @@ static void refuse_bus(const char *bus, const char *path, WryCauses *causes) {
 }
 
 /* Values of supported fields that this version does not do. */
-static void refuse_values(const WryVmiSpec *spec, const char *prefix, WryCauses *causes) {
-  g_autofree char *eviction = g_strdup_printf("%s.evictionStrategy", prefix);
+static void refuse_values(const WryVmiSpec *spec, const WryConfig *config, const char *prefix, WryCauses *causes) {
+  g_autofree char *eviction = g_strdup_printf("%s.evictionStrategy", prefix), *architecture = g_strdup_printf("%s.architecture", prefix),
+                  *cpu = g_strdup_printf("%s.domain.cpu", prefix);
+  if (wry_text(spec->architecture) && strcmp(spec->architecture, wry_config_architecture(config)))
+    wry_causes_add(causes, NOT_SUPPORTED, architecture, "%s is not the machine's architecture", spec->architecture);
+  if (wry_vmi_vcpus(spec) > WRY_MAX_VCPUS) wry_causes_add(causes, NOT_SUPPORTED, cpu, "more than %u virtual CPUs are not supported by this version", WRY_MAX_VCPUS);
   if (spec->evictionStrategy && strcmp(spec->evictionStrategy, "None"))
     wry_causes_add(causes, NOT_SUPPORTED, eviction, "%s is not supported by this version", spec->evictionStrategy);
   WRY_EACH(WryDisk, disk, spec->domain->devices->disks) {
@@ -75,15 +80,15 @@ static void apply(WryCheck *c, const WryRule *rules, gsize count) {
   for (gsize i = 0; i < count; i++) rules[i](c);
 }
 
-static void rules_of_this_version(const WryType *type, gconstpointer s, const char *path, const WryVmiSpec *spec, const char *prefix, WryCauses *causes) {
-  refuse_unsupported(type, s, path, causes);
-  refuse_values(spec, prefix, causes);
+static void rules_of_this_version(const WryType *type, gconstpointer s, const char *path, const WryVmiSpec *spec, const WryCheck *c) {
+  refuse_unsupported(type, s, path, c->causes);
+  refuse_values(spec, c->config, c->prefix, c->causes);
 }
 
 /* The network's rules come first for a VMI: KubeVirt applies them twice there, which is not repeated. */
 void wry_vmi_rules(const WryVmi *vmi, const WryConfig *config, WryRules rules, gboolean trusted, WryCauses *causes) {
   WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .rules = rules, .trusted = trusted, .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, "spec", causes);
+  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, &c);
   wry_rule_removed_gates(&c);
   wry_rule_removed_bindings(&c);
   wry_rule_network(&c);
@@ -117,7 +122,7 @@ void wry_vm_rules(const WryVm *vm, const WryVm *old, const WryConfig *config, Wr
   WryVmiSpec *spec = with_topology(template->spec, config);
   WryCheck c = {.spec = spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .rules = rules,
                 .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vm_type, vm, "", template->spec, c.prefix, causes);
+  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vm_type, vm, "", template->spec, &c);
   if (old || !removed(&c)) {
     wry_rule_metadata(&c);
     apply(&c, first_rules, G_N_ELEMENTS(first_rules));

@@ -200,11 +200,15 @@ static char *difference(WryJson *theirs, WryJson *ours, const char *path) {
 /* --- counting --------------------------------------------------------------------------------------------------------------------------------------------- */
 static void settle(Run *run, Count *count, const Case *c, int aspect, gboolean agrees, const char *detail) {
   g_autofree char *key = g_strdup_printf("%s %s", c->name, aspect_names[aspect]);
-  gboolean listed = g_hash_table_contains(run->differences, key);
+  const char *reason = g_hash_table_lookup(run->differences, key);
+  gboolean listed = reason != NULL;
   count->total[aspect]++;
   count->agreed[aspect] += agrees != FALSE;
   if (agrees && !listed) run->passed++;
-  if (!agrees && listed) run->skipped++;
+  if (!agrees && listed) {
+    run->skipped++;
+    g_print("SKIP %s: %s\n", key, reason);
+  }
   if (agrees == listed) {
     run->failed++;
     g_print("FAIL %s: %s\n", key, agrees ? "listed as different, but agrees" : detail);
