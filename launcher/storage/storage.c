@@ -181,7 +181,6 @@ static gboolean prepare(Preparing *p, GPtrArray **ret_direct, GError **error) {
 
 gboolean wry_storage_prepare(const WryVmi *vmi, const WryBundle *bundle, const WryDomainDirs *dirs, GPtrArray **ret_direct, GError **error) {
   const WryDomainDirs *where = dirs ? dirs : &wry_domain_dirs;
-  g_setenv("TMPDIR", where->vm, FALSE); /* libarchive's; the only place that is sure to be writable */
   wry_autofd int vm = wry_dir_open(where->vm, error);
   wry_autofd int scratch = vm < 0 ? -1 : wry_dir_open(where->scratch, error);
   if (scratch < 0) return FALSE;
