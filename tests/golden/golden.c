@@ -58,10 +58,10 @@ static WryVmi *admit(WryJson *object, const WryConfig *config, GError **error) {
 
 static char *convert(const char *manifest, gsize length, GError **error) {
   g_autoptr(WryJson) gates = json_tokener_parse("{\"developerConfiguration\": {\"featureGates\": [\"HostDisk\"]}}"); /* as on a box of one's own */
-  g_autoptr(WryConfig) config = wry_config_new(gates, "amd64", error);
   g_autofree char *words = node_words(manifest);
   g_autoptr(WryNode) node = wry_node_new(words, error);
-  g_autoptr(GPtrArray) documents = config && node ? wry_manifest_parse(manifest, length, error) : NULL;
+  g_autoptr(WryConfig) config = node ? wry_config_new(gates, wry_node_word(node, "arch", "amd64"), error) : NULL;
+  g_autoptr(GPtrArray) documents = config ? wry_manifest_parse(manifest, length, error) : NULL;
   for (guint i = 0; documents && i < documents->len; i++) {
     GError *why = NULL;
     WryVmi *vmi = admit(((WryDocument *)g_ptr_array_index(documents, i))->object, config, &why);
