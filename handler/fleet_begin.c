@@ -270,7 +270,7 @@ WryFleet *wry_fleet_new(const WryFleetOptions *options, WryRoot *root, WryFleetS
   WryFleet *fleet = make(options, root, shown, data);
   g_autofree char *cgroup = g_strdup_printf("wherry/%08x", options->root_id);
   gboolean ready = wry_objects_load(fleet->objects, on_broken, NULL, error);
-  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, cgroup, &wry_guest_launcher_calls, fleet, error);
+  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, options->proc_fd, cgroup, &wry_guest_launcher_calls, fleet, error);
   if (!ready || !fleet->launchers || !wry_source_watch(fleet->source, error)) {
     wry_fleet_free(fleet);
     return NULL;

@@ -214,14 +214,11 @@ static gboolean on_connect(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoint
   return G_SOURCE_CONTINUE;
 }
 
-WryLaunchers *wry_launchers_new(int node_dirfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error) {
-  wry_autofd int procfd = wry_dir_open("/proc", error);
-  if (procfd < 0) return NULL;
+WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error) {
   int listener = wry_vlisten(node_dirfd, "launcher.sock", SOCK_SEQPACKET, 0666, error);
   if (listener < 0) return NULL;
   WryLaunchers *launchers = g_new0(WryLaunchers, 1);
   *launchers = (WryLaunchers){.listener = listener, .procfd = procfd, .cgroup = g_strdup(cgroup), .calls = calls, .data = data, .launchers = g_ptr_array_new()};
-  procfd = -1;
   launchers->source = g_unix_fd_add(listener, G_IO_IN, on_connect, launchers);
   return launchers;
 }
@@ -231,7 +228,6 @@ void wry_launchers_free(WryLaunchers *launchers) {
   while (launchers->launchers->len) end(launchers->launchers->pdata[0], NULL);
   g_source_remove(launchers->source);
   close(launchers->listener);
-  close(launchers->procfd);
   g_ptr_array_unref(launchers->launchers);
   g_free(launchers->cgroup);
   g_free(launchers);

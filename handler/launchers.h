@@ -17,8 +17,8 @@ typedef struct {
   void (*closed)(WryLauncher *launcher, gpointer owner, const GError *error, gpointer data);
 } WryLauncherCalls;
 
-/* `node_dirfd` is run/node (borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd". */
-WryLaunchers *wry_launchers_new(int node_dirfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error);
+/* `node_dirfd` is run/node, `procfd` /proc (both borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd". */
+WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error);
 void wry_launchers_free(WryLaunchers *launchers);
 
 /* The answer to a call: `reply` is borrowed; *fd is -1 or the callee's when it sets it to -1. error set: the connection is gone or the launcher refused (domain WRY_ERROR). */

@@ -165,7 +165,9 @@ static gboolean open_parts(Node *node, const int dirs[WRY_DIRS], const WryIdenti
   node->fleet_options.objects_fd = wry_vopen(dirs[WRY_DIR_STATE], "objects", O_RDONLY | O_DIRECTORY, 0, WRY_WANT_DIR, error);
   if (node->fleet_options.objects_fd < 0) return FALSE;
   node->fleet_options.node_fd = wry_vopen(dirs[WRY_DIR_RUN], "node", O_RDONLY | O_DIRECTORY, 0, WRY_WANT_DIR, error);
-  return node->fleet_options.node_fd >= 0;
+  if (node->fleet_options.node_fd < 0) return FALSE;
+  node->fleet_options.proc_fd = wry_dir_open("/proc", error);
+  return node->fleet_options.proc_fd >= 0;
 }
 
 static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryIdentity *identity, GError **error) {
