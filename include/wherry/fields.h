@@ -63,7 +63,7 @@ gboolean wry_struct_equal(const WryType *type, gconstpointer a, gconstpointer b)
 gpointer wry_decode(const WryType *type, WryJson *object, const char *path, WryCauses *causes);
 /* New reference. */
 WryJson *wry_encode(const WryType *type, gconstpointer s);
-/* One cause (FieldValueNotSupported, "not supported by this version") for each set field whose row says WRY_F_UNSUPPORTED. */
+/* One cause (FieldValueNotSupported, "not supported by this version") for each set field whose row says WRY_F_UNSUPPORTED. An empty string, list or map asks for nothing and passes. */
 void wry_refuse_unsupported(const WryType *type, gconstpointer s, const char *path, WryCauses *causes);
 /* Calls `each` for every row reachable from `type`, depth first; `path` as "spec.domain.cpu.features[].name". */
 typedef void (*WryFieldVisit)(const char *path, const WryField *field, gpointer data);

@@ -16,7 +16,8 @@ int wry_dir_make(const char *absolute, mode_t mode, GError **error);
 int wry_file_open(const char *path, int flags, mode_t mode, GError **error);
 
 /* Opens `relative` below `dirfd`. Refuses: `..`, absolute, symlinks anywhere, NUL-less too long (255 a component), another type than `want`, for WRY_WANT_FILE also hard links
- * (nlink != 1) unless it is read-only (O_RDONLY). `flags`: open(2)'s, O_CREAT with mode allowed for files. */
+ * (nlink != 1) unless it is read-only (O_RDONLY). `flags`: open(2)'s, O_CREAT with mode allowed for files.
+ * Never waits for the other end of a FIFO, truncates only after the checks, forces O_PATH for WRY_WANT_SOCKET. "." is the directory itself. */
 int wry_vopen(int dirfd, const char *relative, int flags, mode_t mode, WryWant want, GError **error);
 /* Makes `relative` as a directory when absent (one component deep each, all parents too) and opens it. */
 int wry_vmkdir(int dirfd, const char *relative, mode_t mode, GError **error);
@@ -36,6 +37,8 @@ char *wry_fd_read(int fd, gsize max, gsize *ret_length, GError **error);
 /* A name that may be one component of a path: DNS-1123 subdomain or uuid; no '/', not "." or "..", 1..253 bytes. */
 gboolean wry_vname_valid(const char *name);
 
-/* UNIX sockets below a directory (through /proc/self/fd, so no length limit and no path race). */
-int wry_vconnect(int dirfd, const char *name, int type, GError **error);             /* type: SOCK_STREAM or SOCK_SEQPACKET */
-int wry_vlisten(int dirfd, const char *name, int type, mode_t mode, GError **error); /* replaces a stale socket */
+/* UNIX sockets below a directory (through /proc/self/fd, so no path race; the name of one to listen on has at most 80 bytes). type: SOCK_STREAM or SOCK_SEQPACKET.
+ * Connecting never waits for a peer whose queue is full; the fd is a blocking one afterwards. */
+int wry_vconnect(int dirfd, const char *name, int type, GError **error);
+/* Non-blocking. Replaces a stale socket, never another file; WRY_ERROR_LOCKED when somebody listens there. */
+int wry_vlisten(int dirfd, const char *name, int type, mode_t mode, GError **error);
