@@ -54,6 +54,7 @@ typedef struct {
   int sync;      /* child's end: 'r' out = root entered; then one WryInitStart with the sockets comes in, which init reads */
   int log;       /* stderr of the sandbox */
   mode_t mask;   /* umask of the program */
+  gboolean reap; /* the program is no init: pid 1 stays what it is here, starts it, reaps everything and ends with its status */
   const char *const *argv; /* the program in the sandbox, NULL-terminated */
 } WryBirth;
 void wry_birth_clear(WryBirth *birth);

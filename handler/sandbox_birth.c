@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 G_NORETURN static void child_fails(const WryBirth *birth, const char *step, const GError *error) {
@@ -52,6 +53,18 @@ static void child_files(const WryBirth *birth) {
   close_range(4, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+/* Returns in the program's process; pid 1 ends here. QEMU detaches itself from who started it: without a reaper its starter would wait for it for ever. */
+static void child_reaps(void) {
+  pid_t program = fork(), ended;
+  int status = 0;
+  if (program == 0)
+    return;
+  while ((ended = waitpid(-1, &status, 0)) != program || ended < 0)
+    if (ended < 0 && errno != EINTR)
+      _exit(73);
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 G_NORETURN static void child_main(const WryBirth *birth) {
   g_autoptr(GError) error = NULL;
   char *const environment[] = {(char *)"PATH=/usr/bin:/usr/sbin", (char *)"HOME=/run/wherry/vm", (char *)"XDG_RUNTIME_DIR=/run/wherry/vm", (char *)"LANG=C.UTF-8", NULL};
@@ -71,6 +84,8 @@ G_NORETURN static void child_main(const WryBirth *birth) {
   if (!child_becomes_vm(birth, &error))
     child_fails(birth, "privileges", error);
   child_files(birth);
+  if (birth->reap)
+    child_reaps();
   execve(birth->argv[0], (char *const *)birth->argv, environment);
   child_fails(birth, birth->argv[0], NULL);
 }

@@ -18,6 +18,17 @@
 #define PROBE_TIMEOUT_MS 120000
 #define PROBE_PROGRAM "/opt/wherry/launcher"
 
+/* What the child said after its start: nothing, or the step that failed. */
+static gboolean child_came_to_exec(int ours, GError **error) {
+  char text[256];
+  ssize_t n = recv(ours, text, sizeof text - 1, MSG_DONTWAIT);
+  if (n <= 0)
+    return TRUE;
+  text[n] = '\0';
+  g_set_error(error, WRY_ERROR, WRY_ERROR_FAILED, "%s", text);
+  return FALSE;
+}
+
 static gboolean run_in_sandbox(WryBirth *birth, int *ret_status, GError **error) {
   int pair[2];
   siginfo_t info = {0};
@@ -41,12 +52,12 @@ static gboolean run_in_sandbox(WryBirth *birth, int *ret_status, GError **error)
   if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) != 0)
     return wry_errno(error, errno, "wait for the probe");
   *ret_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-  return ok;
+  return ok && child_came_to_exec(ours, error);
 }
 
 static gboolean probe(const WryPrivContext *context, gboolean kvm, const char *const *argv, int *ret_status, GError **error) {
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
-  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, 0), .sync = -1, .log = -1, .mask = 022, .argv = argv};
+  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, 0), .sync = -1, .log = -1, .mask = 022, .reap = TRUE, .argv = argv};
   struct stat node;
   g_strlcpy(request->vmi, "probe", sizeof request->vmi);
   g_strlcpy(request->vm, "probe", sizeof request->vm);

@@ -41,9 +41,15 @@ gboolean wry_isolate_no_new_privs(GError **error) {
   return TRUE;
 }
 
+/* Reads the calling thread's sets. libcap-ng remembers the pid it saw first, which is another process's after a clone(2) that glibc knows nothing of. */
+static int own_caps(void) {
+  capng_setpid((int)gettid());
+  return capng_get_caps_process();
+}
+
 /* CAP_SETPCAP becomes effective when it is permitted; TRUE when it is. */
 static gboolean raise_setpcap(void) {
-  if (capng_get_caps_process() != 0 || !capng_have_capability(CAPNG_PERMITTED, CAP_SETPCAP))
+  if (own_caps() != 0 || !capng_have_capability(CAPNG_PERMITTED, CAP_SETPCAP))
     return FALSE;
   capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_SETPCAP);
   return capng_apply(CAPNG_SELECT_CAPS) == 0;
@@ -51,7 +57,7 @@ static gboolean raise_setpcap(void) {
 
 /* The bounding set holds exactly `keep`, nothing is effective or ambient, only `keep` is permitted. */
 static gboolean verify_caps(const int *keep, GError **error) {
-  if (capng_get_caps_process() != 0)
+  if (own_caps() != 0)
     return refuse(error, "capabilities cannot be read back");
   for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
     gboolean kept = is_kept(keep, cap), known = cap <= (int)CAP_LAST_CAP;
@@ -93,12 +99,12 @@ gboolean wry_isolate_caps(const int *keep, GError **error) {
 }
 
 gboolean wry_isolate_effective(const int *caps, GError **error) {
-  if (capng_get_caps_process() != 0)
+  if (own_caps() != 0)
     return refuse(error, "capabilities cannot be read");
   for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
     capng_update(CAPNG_DROP, CAPNG_EFFECTIVE, cap);
   add_all(CAPNG_EFFECTIVE, caps);
-  if (capng_apply(CAPNG_SELECT_CAPS) != 0 || capng_get_caps_process() != 0)
+  if (capng_apply(CAPNG_SELECT_CAPS) != 0 || own_caps() != 0)
     return refuse(error, "effective capabilities cannot be set");
   for (int cap = 0; cap <= (int)CAP_LAST_CAP; cap++)
     if (capng_have_capability(CAPNG_EFFECTIVE, (unsigned)cap) != is_kept(caps, cap))
@@ -137,6 +143,9 @@ gboolean wry_isolate_user(uid_t uid, gid_t gid, const gid_t *groups, gsize n_gro
     return refuse(error, "user or group differs from what was asked");
   if (!same_groups(groups, n_groups))
     return refuse(error, "supplementary groups differ from what was asked");
+  /* With SECBIT_NO_SETUID_FIXUP the switch has left the effective set as it was. */
+  if (uid != 0 && !wry_isolate_effective(NULL, error))
+    return FALSE;
   if (uid != 0 && (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0))
     return refuse(error, "the user switch can be undone");
   return TRUE;
