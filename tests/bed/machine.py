@@ -79,6 +79,20 @@ class Monitor:
             elif "return" in reply:
                 return reply["return"]
 
+    def synchronize(self, number, seconds):
+        """Whether the guest agent answers guest-sync-delimited with `number`; older replies are dropped."""
+        until = time.monotonic() + seconds
+        request = {"execute": "guest-sync-delimited", "arguments": {"id": number}}
+        # 0xff makes the agent drop a request that it has half read.
+        self.stream.sendall(b"\xff" + json.dumps(request).encode() + b"\n")
+        try:
+            while time.monotonic() < until:
+                if self._line(max(0.05, until - time.monotonic())).get("return") == number:
+                    return True
+        except (TimeoutError, ValueError):
+            pass
+        return False
+
     def wait_event(self, name, seconds):
         """The first event of that name, seen already or to come."""
         until = time.monotonic() + seconds

@@ -76,17 +76,17 @@ class Kernel:
             image = file.read()
         return lzma.decompress(image) if self.paths[name].endswith(".xz") else image
 
-    def _wanted(self):
-        for name in sorted(MODULES):
+    def _wanted(self, names):
+        for name in sorted(names):
             if name in self.paths:
                 yield name
             elif name not in self.builtin and name not in ABSENT[self.flavour]:
                 raise KernelError(f"{self.release}: no module {name}")
 
-    def files(self):
-        """{path below lib/modules/<release>: bytes} for the initramfs."""
+    def files(self, names=tuple(MODULES)):
+        """{path below lib/modules/<release>: bytes} for an initramfs with these modules."""
         images, dep_lines, alias_lines = {}, [], []
-        queue = list(self._wanted())
+        queue = list(self._wanted(names))
         info = {}
         while queue:
             name = queue.pop()
