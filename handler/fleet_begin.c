@@ -287,6 +287,7 @@ void wry_fleet_free(WryFleet *fleet) {
   stop_source(&fleet->orphan_timer);
   stop_source(&fleet->save_timer);
   g_hash_table_remove_all(fleet->guests);
+  wry_root_abandon(fleet->root);
   wry_launchers_free(fleet->launchers);
   g_hash_table_unref(fleet->guests);
   wry_source_free(fleet->source);

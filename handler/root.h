@@ -64,6 +64,8 @@ typedef struct WryRoot WryRoot;
 typedef void (*WryRootDone)(const WryRootReply *reply, int pidfd, const GError *error, gpointer data);
 WryRoot *wry_root_new(int take_fd);
 void wry_root_free(WryRoot *root);
+/* Answers every question that waits with an error, now, and later ones from the main loop: before what their `data` points to goes. */
+void wry_root_abandon(WryRoot *root);
 /* Queues a request (seq and version are set here); `done` is called once from the main loop. */
 void wry_root_call(WryRoot *root, WryRootRequest *request, WryRootDone done, gpointer data);
 

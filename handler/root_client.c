@@ -61,6 +61,14 @@ static gboolean fail_all(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
+void wry_root_abandon(WryRoot *root) {
+  if (root->source) g_source_remove(root->source);
+  if (root->failing) g_source_remove(root->failing);
+  wry_fd_close(&root->fd);
+  root->source = 0;
+  fail_all(root);
+}
+
 static void lose(WryRoot *root) {
   if (root->fd >= 0) close(root->fd);
   root->fd = -1;
