@@ -56,7 +56,7 @@ static pid_t start_half(const Starter *starter, const char *role, int sock) {
 }
 
 /* --- keeping the pair ---------------------------------------------------------------------------------------------------------------------------------- */
-typedef struct { pid_t root, main; int main_status; gboolean ended; } Pair;
+typedef struct { pid_t root, main; int main_status, root_status; gboolean ended; } Pair;
 
 static gboolean start_pair(const Starter *starter, Pair *pair) {
   int ends[2];
@@ -84,9 +84,11 @@ static void reap(Pair *pair) {
       pair->main_status = status;
     } else if (pid == pair->root) {
       pair->root = 0;
+      pair->root_status = status;
     }
     if (!pair->main && !pair->root) pair->ended = TRUE;
-    if (!pair->root && pair->main) kill(pair->main, SIGKILL);
+    /* A root half that ended well saw main's end of the socket close: main is ending by itself. */
+    if (!pair->root && pair->main && pair->root_status != 0) kill(pair->main, SIGKILL);
   }
 }
 
