@@ -1,5 +1,4 @@
 # The comparison with KubeVirt's behaviour corpus.  Included by the Makefile.
-SUITES += corpus
 
 CORPUS_PROGRAM := $(BUILD)/tests/corpus/corpus
 
