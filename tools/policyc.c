@@ -237,12 +237,14 @@ static unsigned widest(const Rule *rule) {
   return n;
 }
 
-static void add_rule(scmp_filter_ctx ctx, const Rule *rule, uint32_t arch) {
+static void add_rule(scmp_filter_ctx ctx, const Rule *rule, uint32_t arch, uint32_t otherwise) {
   list.line = rule->line;
   int nr = seccomp_syscall_resolve_name(rule->name); /* rules are given in native numbers and translated */
   if (seccomp_syscall_resolve_name_arch(arch, rule->name) < 0)
     fail("%s is not a system call of this architecture", rule->name);
   uint32_t action = rule->refuse ? SCMP_ACT_ERRNO((uint32_t)rule->refuse) : SCMP_ACT_ALLOW;
+  if (action == otherwise)
+    return; /* libseccomp refuses a rule that says what the default says */
   for (unsigned alternative = 0; alternative < widest(rule); alternative++) {
     struct scmp_arg_cmp args[MAX_CONDITIONS];
     for (unsigned i = 0; i < rule->n_conditions; i++) {
@@ -285,7 +287,7 @@ static scmp_filter_ctx compile(const char *arch_name, const char *mode) {
   must(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "foreign architecture");
   must(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "binary tree");
   for (unsigned i = 0; i < list.n_rules; i++)
-    add_rule(ctx, &list.rules[i], arch);
+    add_rule(ctx, &list.rules[i], arch, default_action(mode));
   return ctx;
 }
 
