@@ -75,8 +75,8 @@ def diagnosis(node, name):
 
 def process(node, uid):
     """(pid, cgroup) of the one QEMU that serves the VMI."""
-    lines = node.run(f"for p in $(pidof qemu-system-x86_64); do "
-                     f"echo $p $(cut -d: -f3 /proc/$p/cgroup) $(tr '\\0' ' ' </proc/$p/cmdline); done").splitlines()
+    lines = node.run("for p in $(pidof qemu-system-x86_64); do "
+                     "echo $p $(cut -d: -f3 /proc/$p/cgroup) $(tr '\\0' ' ' </proc/$p/cmdline); done").splitlines()
     mine = [line.split(" ", 2) for line in lines if uid in line]
     check(len(mine) == 1, f"{len(mine)} QEMU processes for {uid}: {lines}")
     return int(mine[0][0]), mine[0][1]
