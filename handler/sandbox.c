@@ -225,19 +225,28 @@ gboolean wry_sandbox_query(const WryPrivContext *context, const WryRootRequest *
   return TRUE;
 }
 
-gboolean wry_sandbox_end(const WryPrivContext *context, const WryRootRequest *request, GError **error) {
+/* Takes down the VM's side of the uplink, and the root's own when this was its last sandbox. */
+static gboolean uplink_down(const WryPrivContext *context, const WryRootRequest *request, GError **error) {
   g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
-  g_autofree char *note = g_strdup_printf("vms/%s.init", request->vmi);
-  g_autofree char *scratch = g_strdup_printf("scratch/%s", request->vmi);
+  g_autofree char *other = wry_sandbox_cgroup_name(context, 0);
   WrySetupReply answer;
   int fds[WRY_MAX_SETUP_FDS];
   guint n_fds;
-  if (!wry_sandbox_cgroup_kill(context, request->vmi, END_TIMEOUT_MS, error))
-    return FALSE;
   fill_setup(context, request, setup);
   setup->op = WRY_SETUP_UPLINK_DOWN;
-  gboolean ok = wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error);
-  ok &= wry_sandbox_cgroup_remove(context, request->vmi, ok ? error : NULL);
+  if (!wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error))
+    return FALSE;
+  setup->op = WRY_SETUP_UPLINK_END;
+  return other || wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error);
+}
+
+gboolean wry_sandbox_end(const WryPrivContext *context, const WryRootRequest *request, GError **error) {
+  g_autofree char *note = g_strdup_printf("vms/%s.init", request->vmi);
+  g_autofree char *scratch = g_strdup_printf("scratch/%s", request->vmi);
+  if (!wry_sandbox_cgroup_kill(context, request->vmi, END_TIMEOUT_MS, error))
+    return FALSE;
+  gboolean ok = wry_sandbox_cgroup_remove(context, request->vmi, error);
+  ok &= uplink_down(context, request, ok ? error : NULL);
   ok &= wry_vremove_tree(context->options->state_fd, scratch, ok ? error : NULL);
   ok &= wry_vunlink(context->options->run_fd, note, ok ? error : NULL);
   return ok;

@@ -86,8 +86,8 @@ def once(bed):
 def manual_and_halted(bed):
     root = bed.root("bootsector")
     root.apply(sector("hand", strategy="Manual"))
-    root.apply(sector("off", strategy="Halted"))
-    until(10, "Stopped", lambda: printable(root, "hand") == "Stopped" and printable(root, "off") == "Stopped")
+    root.apply(sector("halted", strategy="Halted"))
+    until(10, "Stopped", lambda: printable(root, "hand") == "Stopped" and printable(root, "halted") == "Stopped")
     twice = root.try_ctl("stop", "hand")
     check(twice.returncode == 1 and "not running" in twice.stderr, f"stop of a stopped VM: {twice.stderr}")
     root.ctl("start", "hand", "--paused")
@@ -98,10 +98,10 @@ def manual_and_halted(bed):
     check(again.returncode == 1 and "Conflict" in again.stderr, f"second start: {again.stderr}")
     root.ctl("stop", "hand", "--force", "--grace-period=0")
     until(20, "Stopped", lambda: printable(root, "hand") == "Stopped")
-    root.ctl("start", "off")
-    root.running("off", 30)
-    check(root.field("vm", "off", ".spec.runStrategy") == "Always", "start of a Halted VM makes it Always")
-    root.ctl("delete", "vm", "hand", "off")
+    root.ctl("start", "halted")
+    root.running("halted", 30)
+    check(root.field("vm", "halted", ".spec.runStrategy") == "Always", "start of a Halted VM makes it Always")
+    root.ctl("delete", "vm", "hand", "halted")
 
 
 @case("restart, pause, unpause, reset do what they say; a guest's own reboot is no failure")

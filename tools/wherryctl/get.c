@@ -267,7 +267,7 @@ static void hide_secrets(WryJson *object) {
   WryJson *sizes = json_object_new_object();
   json_object_object_foreach(data, key, value) {
     gsize n = 0;
-    g_autofree guchar *bytes = g_base64_decode(json_object_get_string(value), &n);
+    g_free(g_base64_decode(json_object_get_string(value), &n));
     g_autofree char *text = g_strdup_printf("%zu bytes", n);
     json_object_object_add(sizes, key, json_object_new_string(text));
   }
