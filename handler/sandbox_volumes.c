@@ -77,12 +77,12 @@ static int host_disk_root(const WryPrivContext *context, const char *path, const
   return -1;
 }
 
-/* Makes the image when it is absent; never touches one that is there. The size is the capacity, sparse. */
+/* Makes the image when it is absent; never touches one that is there. The size is the capacity, rounded up to what QEMU accepts; sparse. */
 static int create_host_disk(int root, const char *rest, uint64_t capacity, GError **error) {
   wry_autofd int fd = wry_vopen(root, rest, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, WRY_WANT_FILE, error);
   if (fd < 0)
     return -1;
-  if (ftruncate(fd, (off_t)capacity) != 0) {
+  if (ftruncate(fd, ((off_t)capacity + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN) != 0) {
     wry_errno(error, errno, "size of %s", rest);
     wry_vunlink(root, rest, NULL);
     return -1;

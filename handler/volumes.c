@@ -294,7 +294,8 @@ static gboolean make_claim(int state_fd, const WryRootVolume *volume, GError **e
   if (wry_vexists(dirfd, "disk.img")) return TRUE;
   wry_autofd int fd = wry_vopen(dirfd, "new.img", O_RDWR | O_CREAT | O_TRUNC, 0600, WRY_WANT_FILE, error);
   if (fd < 0) return FALSE;
-  if (ftruncate(fd, (off_t)volume->capacity) != 0 || fsync(fd) != 0) return wry_errno(error, errno, "disk.img of claim %s", volume->source);
+  off_t size = ((off_t)volume->capacity + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN;
+  if (ftruncate(fd, size) != 0 || fsync(fd) != 0) return wry_errno(error, errno, "disk.img of claim %s", volume->source);
   return wry_vrename(dirfd, "new.img", "disk.img", error);
 }
 

@@ -12,6 +12,7 @@
 #define WRY_MAX_PORTS 64u                   /* listed ports of one interface */
 #define WRY_MAX_CLOUDINIT_INLINE 2048u      /* KubeVirt's limit for inline user or network data */
 #define WRY_MAX_CLOUDINIT_SECRET (1u << 20) /* Kubernetes' limit for a Secret */
+#define WRY_DISK_ALIGN 4096                 /* a disk file's size is a multiple of it: what O_DIRECT may want, else QEMU refuses the disk */
 #define WRY_MAX_VCPUS 512u
 
 #define WRY_MAX_MESSAGE (64u << 10)         /* one handler <-> launcher message */

@@ -9,6 +9,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR 2048
@@ -69,6 +70,14 @@ static gboolean write_label(int fd, const char *label, GError **error) {
   return pwrite(fd, padded, sizeof padded, LABEL_OFFSET) == (ssize_t)sizeof padded || wry_errno(error, errno, "ISO image");
 }
 
+/* QEMU refuses a disk whose size is no multiple of the block that O_DIRECT wants of its file: a page at most. */
+static gboolean pad_to_page(int fd, GError **error) {
+  struct stat s;
+  if (fstat(fd, &s) != 0 || ftruncate(fd, (s.st_size + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN) != 0)
+    return wry_errno(error, errno, "ISO image");
+  return TRUE;
+}
+
 gboolean wry_iso_write(int fd, const WryIsoContent *content, GError **error) {
   if (strlen(content->label) > WRY_ISO_LABEL_BYTES) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "the volume label \"%s\" is longer than %u bytes", content->label, WRY_ISO_LABEL_BYTES);
@@ -79,5 +88,5 @@ gboolean wry_iso_write(int fd, const WryIsoContent *content, GError **error) {
   for (guint i = 0; i < content->files->len; i++)
     if (!add_file(archive, g_ptr_array_index(content->files, i), error)) return FALSE;
   if (archive_write_close(archive) != ARCHIVE_OK) return failed(archive, error);
-  return write_label(fd, content->label, error);
+  return write_label(fd, content->label, error) && pad_to_page(fd, error);
 }

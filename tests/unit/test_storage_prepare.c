@@ -191,7 +191,7 @@ START_TEST(an_empty_volume_is_an_image) {
   g_autofree char *files = on_image("s.iso"), *label = label_of("s.iso"), *size = run("stat -c %%s vm/s.iso");
   ck_assert_str_eq(files, "");
   ck_assert_str_eq(label, "exactly-32-bytes-of-volume-label");
-  ck_assert_int_eq(g_ascii_strtoll(size, NULL, 10) % 2048, 0);
+  ck_assert_int_eq(g_ascii_strtoll(size, NULL, 10) % 4096, 0); /* 2048 is not enough for O_DIRECT: QEMU refused the seed */
   ck_assert(!prepare("{'name': 't', 'secret': {'secretName': 's', 'optional': true, 'volumeLabel': 'one-more-than-32-bytes-of-a-label'}}", "", NULL));
   ck_assert_ptr_nonnull(strstr(said, "longer than 32"));
 }
