@@ -69,7 +69,7 @@ WryJson *wry_guest_vmi_json(const WryGuest *guest) {
 static char *digest_of(WryJson *object) {
   WryJson *meta = wry_json_get(object, "metadata");
   if (meta) json_object_object_del(meta, "resourceVersion");
-  return wry_document_digest(object);
+  return g_compute_checksum_for_string(G_CHECKSUM_SHA256, json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN), -1);
 }
 
 /* Compares with what was shown; TRUE when it is to be shown, with a new version in it. */
@@ -147,6 +147,7 @@ static void list_vmis(WryFleet *fleet, GPtrArray *list, const char *namespace_, 
   for (guint i = 0; i < objects->len; i++) {
     const WryObject *object = objects->pdata[i];
     WryGuest *guest = wry_object_is_guest(object) && wanted(object, namespace_, name) ? g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid) : NULL;
+    if (guest) wry_guest_show(guest);
     WryJson *json = guest ? wry_guest_vmi_json(guest) : NULL;
     if (json) g_ptr_array_add(list, json);
   }
@@ -154,6 +155,7 @@ static void list_vmis(WryFleet *fleet, GPtrArray *list, const char *namespace_, 
 
 static void put_json(gpointer data) { json_object_put(data); }
 
+/* What is listed has been shown to watchers before: a watch that follows a list tells nothing twice. */
 GPtrArray *wry_fleet_list(WryFleet *fleet, WryObjectKind kind, const char *namespace_, const char *name) {
   GPtrArray *list = g_ptr_array_new_with_free_func(put_json);
   if (kind == WRY_OBJECT_VMI) {
@@ -164,7 +166,8 @@ GPtrArray *wry_fleet_list(WryFleet *fleet, WryObjectKind kind, const char *names
   for (guint i = 0; i < objects->len; i++) {
     WryObject *object = objects->pdata[i];
     if (!wanted(object, namespace_, name)) continue;
-    const WryGuest *guest = g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid);
+    WryGuest *guest = g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid);
+    if (guest) wry_guest_show(guest);
     g_ptr_array_add(list, guest ? wry_guest_vm_json(guest) : object_json(object));
   }
   return list;

@@ -68,8 +68,10 @@ WryObject *wry_object_decode(const char *text, gsize length, GError **error) {
 }
 
 /* --- documents ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* Of the canonical text: the order of keys is no difference. */
 char *wry_document_digest(WryJson *document) {
-  return g_compute_checksum_for_string(G_CHECKSUM_SHA256, json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN), -1);
+  g_autofree char *text = wry_yaml_write(document);
+  return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
 }
 
 gboolean wry_document_key(WryJson *document, WryObjectKind *ret_kind, const char **ret_namespace, const char **ret_name) {
