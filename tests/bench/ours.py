@@ -1,0 +1,144 @@
+"""Our side: a handler with a root of its own, told over its control socket; and what its processes cost."""
+import contextlib
+import os
+import re
+import select
+import subprocess
+import time
+
+from bench.control import Control, Watch
+from system.manifests import MASQUERADE, sector
+from system.root import Root, cgroup_pids, until
+
+
+
+
+def manifest(name):
+    """The bench's VM: 128 MiB, a disk, a masquerade interface, serial console, no graphics."""
+    return sector(name, memory="128Mi", devices="autoattachGraphicsDevice: false\n" + MASQUERADE.lstrip("\n"))
+
+
+def rollup(pid, field):
+    """KiB of one field of /proc/pid/smaps_rollup."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+        return int(re.search(rf"^{field}:\s+(\d+) kB", file.read(), re.M)[1])
+
+
+def tasks(pid):
+    """{thread: (context switches, ns of CPU)} so far. A context switch is a wake-up, or the end of a time slice."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError):
+            with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as file:
+                switches = sum(int(n) for n in re.findall(r"voluntary_ctxt_switches:\s+(\d+)", file.read()))
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="utf-8") as file:
+                found[task] = (switches, int(file.read().split()[0]))
+    return found
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.M)[1])
+
+
+class Ours:
+    """One VM at a time for the timed rounds; more of them for what eight VMs cost."""
+
+    def __init__(self, build):
+        self.root = Root(build)
+        self.watch = None
+        self.ended = []  # seconds from the stop request to QEMU's end, one a round
+        try:
+            self.root.start()
+            self.root.guest("bootsector")
+            self.control = Control(self.root.path)
+        except BaseException:
+            self.close()
+            raise
+
+    # --- a timed round
+    def prepare(self):
+        self.watch = Watch(self.root.path)
+
+    def start(self, name="bench"):
+        """From the manifest's arrival until the handler tells that the guest runs."""
+        self.control.apply(manifest(name))
+        self.watch.phase(name, "Running")
+
+    def stop(self, name="bench"):
+        """From the request until the sandbox is gone; notes when QEMU was."""
+        pidfd = os.pidfd_open(self.root.qemu_pid(name))
+        began = time.monotonic()
+        self.control.call("Verb", verb="stop", kind="VirtualMachine", name=name, force=True, gracePeriodSeconds=0)
+        select.select([pidfd], [], [], 60)
+        self.ended.append(time.monotonic() - began)
+        os.close(pidfd)
+        self.watch.gone(name)
+        return began
+
+    def clean(self, name="bench"):
+        self.control.delete("VirtualMachine", name)
+        self.watch.close()
+        until(30, "the VM is forgotten", lambda: self.root.try_ctl("get", "vm", name).returncode != 0, 0.02)
+
+    # --- several at once
+    def start_many(self, names):
+        with Watch(self.root.path) as watch:
+            for name in names:
+                self.control.apply(manifest(name))
+                watch.phase(name, "Running")
+
+    def drop(self, names):
+        for name in names:
+            self.control.delete("VirtualMachine", name)
+        until(60, "all VMs are gone", lambda: not self.root.ctl("get", "vm", "-o", "name").strip())
+
+    def managers(self, name):
+        """Pids of what a VM costs beside QEMU: init and run."""
+        found = self.root.sandbox_pids(name)
+        return found["launcher-init"] + found["launcher"]
+
+    def init_pid(self, name):
+        return self.root.sandbox_pids(name)["launcher-init"][0]
+
+    def qemu_pid(self, name):
+        return self.root.qemu_pid(name)
+
+    def sandbox(self, name):
+        return cgroup_pids(self.root.field("vmi", name, ".metadata.uid"))
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.root.stop()
+        self.root.remove()
+
+
+def qmp_commands(ours, work):
+    """The names of the QMP commands of one start until the guest runs, and their bytes, as strace sees them leave `launcher run`."""
+    trace = os.path.join(work, "qmp.trace")
+    pids = [word for pid in ours.root.handler_pids() for word in ("-p", str(pid))]
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-s", "65536", "-e", "trace=write,sendmsg", "-e", "signal=none", "-o", trace, *pids], stderr=subprocess.DEVNULL)
+    try:
+        until(20, "strace has attached", lambda: all(traced(pid) for pid in ours.root.handler_pids()))
+        ours.prepare()
+        ours.start()
+    finally:
+        tracer.terminate()
+        tracer.wait()
+    ours.stop()
+    ours.clean()
+    names, length = [], 0
+    with open(trace, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            for name in re.findall(r'\{\\"execute\\":\\"([\w-]+)\\"', line):
+                names.append(name)
+            if "execute" in line and (size := re.search(r"= (\d+)$", line)):
+                length += int(size[1])
+            if names and names[-1] == "cont":
+                return names, length
+    return names, length
+
+
+def traced(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return not re.search(r"^TracerPid:\s+0$", file.read(), re.M)
