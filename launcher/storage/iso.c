@@ -4,6 +4,7 @@
  * in capitals into the primary descriptor, as the standard wants, and as it is into Joliet's; KubeVirt's images have it as it is in both, so do ours.
  * libarchive gathers the data in an unnamed temporary file in $TMPDIR. */
 #include "launcher/storage/iso.h"
+#include "wherry/limits.h"
 
 #include <archive.h>
 #include <archive_entry.h>
