@@ -152,9 +152,9 @@ static gboolean on_wake(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-static void wake_in(WryGuest *guest, gint64 seconds) {
+static void wake_in(WryGuest *guest, gint64 seconds, GSourceFunc call) {
   if (guest->wake) g_source_remove(guest->wake);
-  guest->wake = g_timeout_add_seconds((guint)CLAMP(seconds, 1, 3600), on_wake, guest);
+  guest->wake = g_timeout_add_seconds((guint)CLAMP(seconds, 1, 3600), call, guest);
 }
 
 static void drop(WryGuest *guest) {
@@ -169,13 +169,19 @@ static void drop(WryGuest *guest) {
   wry_guest_unref(guest);
 }
 
+/* Unlike any other waiting, for a retry or a back-off, this one holds the removal up. */
+static gboolean on_forget_again(gpointer data) {
+  ((WryGuest *)data)->forgetting = FALSE;
+  return on_wake(data);
+}
+
 static void on_forgotten(const WryRootReply *reply G_GNUC_UNUSED, int pidfd, const GError *error, gpointer data) {
   WryGuest *guest = data;
   wry_fd_close(&pidfd);
-  guest->forgetting = FALSE;
-  if (guest->fleet && error) {
+  guest->forgetting = guest->fleet && error; /* until asked again */
+  if (guest->forgetting) {
     wry_log(WRY_LOG_ERROR, "state of a VM not removed", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
-    wake_in(guest, FORGET_AGAIN_SECONDS);
+    wake_in(guest, FORGET_AGAIN_SECONDS, on_forget_again);
   } else if (guest->fleet && guest->object->removed && !wry_guest_vmi(guest)) {
     drop(guest);
   }
@@ -183,7 +189,7 @@ static void on_forgotten(const WryRootReply *reply G_GNUC_UNUSED, int pidfd, con
 }
 
 static void forget(WryGuest *guest) {
-  if (guest->forgetting || guest->wake) return;
+  if (guest->forgetting) return;
   WryRootRequest request = {.op = WRY_ROOT_VM_REMOVE, .slot = (guint32)guest->object->state->slot.v};
   g_strlcpy(request.vm, wry_object_meta(guest->object)->uid, sizeof request.vm);
   guest->forgetting = TRUE;
@@ -215,7 +221,7 @@ static gboolean act(WryGuest *guest, const WryDecision *decision) {
   switch (decision->act) {
     case WRY_DO_CREATE: return create_vmi(guest);
     case WRY_DO_DELETE: delete_vmi(guest); return TRUE;
-    case WRY_DO_WAIT: wake_in(guest, decision->wait_seconds); return FALSE;
+    case WRY_DO_WAIT: wake_in(guest, decision->wait_seconds, on_wake); return FALSE;
     case WRY_DO_FORGET: forget(guest); return FALSE;
     case WRY_DO_NOTHING: return FALSE;
   }

@@ -323,6 +323,10 @@ START_TEST(failed_start_backs_off) {
   gint64 wait = fake_guest(node, "a")->object->state->retryAt.v - wry_now_seconds();
   ck_assert(wait >= 8 && wait <= 15);
   ck_assert(fake_event(node, "StartFailed"));
+  /* and its removal does not wait for that */
+  fake_node_remove(node, "a.yaml");
+  fake_wait(fake_guest(node, "a") == NULL);
+  ck_assert_uint_eq(node->removals, 1);
   fake_launcher_free(launcher);
   fake_node_free(node);
 }
