@@ -3,9 +3,11 @@
  * How it works: this process makes the directories, takes the root's lock and starts itself twice more: the root half (handler/priv.c, as root) and main (handler/node.c, which
  * gives all privilege up before it reads anything), joined by a socket pair. It reads nothing itself: it waits. When one half ends the other is ended and both are started anew, with
  * back-off; VMs run on meanwhile. SIGTERM and SIGINT go to main, which ends by itself; the root half ends with main's end of the socket.
+ * Once the halves run no capability is effective here; what is started as uid 0 has them again.
  * Relies on: execveat of its own binary, so an installed update does not change what a running handler starts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -17,6 +19,7 @@
 #include "handler/root.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
+#include "wherry/isolate.h"
 #include "wherry/log.h"
 #include "wherry/vpath.h"
 
@@ -74,6 +77,15 @@ static void tell_end(const char *half, int status) {
   wry_log(status ? WRY_LOG_ERROR : WRY_LOG_DEBUG, "a half of the handler ended", "half", half, "with", text, NULL);
 }
 
+/* Main is of another uid; nothing else that this process does once the halves run needs a capability. */
+static void signal_main(const Pair *pair, int number) {
+  static const int needs[] = {CAP_KILL + 1, 0};
+  g_autoptr(GError) error = NULL;
+  if (pair->main && (!wry_isolate_effective(needs, &error) || kill(pair->main, number) != 0))
+    wry_log(WRY_LOG_ERROR, "main is not told to end", "why", error ? error->message : g_strerror(errno), NULL);
+  wry_isolate_effective(NULL, NULL);
+}
+
 /* Takes the dead in. The end of one half is the end of the pair. */
 static void reap(Pair *pair) {
   int status;
@@ -88,7 +100,7 @@ static void reap(Pair *pair) {
     }
     if (!pair->main && !pair->root) pair->ended = TRUE;
     /* A root half that ended well saw main's end of the socket close: main is ending by itself. */
-    if (!pair->root && pair->main && pair->root_status != 0) kill(pair->main, SIGKILL);
+    if (!pair->root && pair->main && pair->root_status != 0) signal_main(pair, SIGKILL);
   }
 }
 
@@ -111,7 +123,7 @@ static gboolean keep_pair(const Starter *starter, Pair *pair) {
       reap(pair);
     } else if (number > 0) {
       asked = TRUE;
-      if (pair->main) kill(pair->main, SIGTERM);
+      signal_main(pair, SIGTERM);
     }
   }
   return asked;
@@ -122,7 +134,7 @@ static int keep(const Starter *starter) {
   for (;;) {
     Pair pair;
     gint64 began = g_get_monotonic_time();
-    if (!start_pair(starter, &pair)) return 1;
+    if (!start_pair(starter, &pair) || !wry_isolate_effective(NULL, NULL)) return 1;
     if (keep_pair(starter, &pair)) return WIFEXITED(pair.main_status) ? WEXITSTATUS(pair.main_status) : 1;
     if (WIFEXITED(pair.main_status) && WEXITSTATUS(pair.main_status) == WRY_NODE_HOPELESS) return 1;
     if (g_get_monotonic_time() - began > GOOD_SECONDS * G_USEC_PER_SEC) wait = 1;
