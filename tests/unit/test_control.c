@@ -377,6 +377,7 @@ START_TEST(consoles) {
   ck_assert_str_eq(text_at(console, "error"), "");
   ck_assert_uint_eq(g_queue_get_length(&place->fds), 1);
   g_autoptr(WryJson) vnc = call(place, "Vnc", "{\"name\":\"a\"}");
+  ck_assert_str_eq(text_at(vnc, "error"), "");
   ck_assert_uint_eq(g_queue_get_length(&place->fds), 2);
   expect_code(call(place, "Logs", "{\"name\":\"a\"}"), 404);
   g_autofree char *dir = g_strdup_printf("vms/%s", wry_object_meta(fake_guest(place->node, "a")->object)->uid);
