@@ -59,9 +59,17 @@ static gboolean grant(int ruleset, int abi, const WryLandlockRule *rule, GError 
   return TRUE;
 }
 
+/* A rule without a path is about the process itself. */
+static gboolean keeps_signals(const WryLandlockRule *rules, gsize n_rules) {
+  for (gsize i = 0; i < n_rules; i++)
+    if (!rules[i].path && rules[i].access == WRY_LANDLOCK_SIGNAL)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean grants_root(const WryLandlockRule *rules, gsize n_rules) {
   for (gsize i = 0; i < n_rules; i++)
-    if (strcmp(rules[i].path, "/") == 0)
+    if (g_strcmp0(rules[i].path, "/") == 0)
       return TRUE;
   return FALSE;
 }
@@ -75,13 +83,14 @@ gboolean wry_isolate_landlock(const WryLandlockRule *rules, gsize n_rules, gbool
   if (!wry_isolate_no_new_privs(error))
     return FALSE;
   wry_autofd int root = wry_dir_open("/", error);
-  wry_autofd int ruleset = root < 0 ? -1 : wry_ll_create(abi, tcp ? 0 : WRY_LL_NET_BIND_TCP | WRY_LL_NET_CONNECT_TCP, WRY_LL_SCOPE_ABSTRACT_UNIX | WRY_LL_SCOPE_SIGNAL);
+  uint64_t scoped = WRY_LL_SCOPE_ABSTRACT_UNIX | (keeps_signals(rules, n_rules) ? 0 : WRY_LL_SCOPE_SIGNAL);
+  wry_autofd int ruleset = root < 0 ? -1 : wry_ll_create(abi, tcp ? 0 : WRY_LL_NET_BIND_TCP | WRY_LL_NET_CONNECT_TCP, scoped);
   if (root < 0)
     return FALSE;
   if (ruleset < 0)
     return wry_errno(error, errno, "landlock ruleset");
   for (gsize i = 0; i < n_rules; i++)
-    if (!grant(ruleset, abi, &rules[i], error))
+    if (rules[i].path && !grant(ruleset, abi, &rules[i], error))
       return FALSE;
   if (wry_ll_restrict(ruleset) != 0)
     return wry_errno(error, errno, "landlock");

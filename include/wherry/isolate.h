@@ -17,7 +17,7 @@ gboolean wry_isolate_no_new_privs(GError **error);
 gboolean wry_isolate_seccomp(const struct sock_filter *filter, gsize length, GError **error);
 
 /* Landlock: grants on already opened directories and files; everything else of the handled rights is refused. ABI is probed; older kernels get what they know. */
-typedef enum { WRY_LANDLOCK_READ = 1, WRY_LANDLOCK_WRITE = 2, WRY_LANDLOCK_EXEC = 4, WRY_LANDLOCK_MAKE = 8 /* create and remove below */, WRY_LANDLOCK_SOCKET = 16 /* make sockets */, WRY_LANDLOCK_IOCTL = 32 } WryLandlockAccess;
+typedef enum { WRY_LANDLOCK_READ = 1, WRY_LANDLOCK_WRITE = 2, WRY_LANDLOCK_EXEC = 4, WRY_LANDLOCK_MAKE = 8 /* create and remove below */, WRY_LANDLOCK_SOCKET = 16 /* make sockets */, WRY_LANDLOCK_IOCTL = 32, WRY_LANDLOCK_SIGNAL = 64 /* alone, path NULL: signals to processes outside stay allowed (a restarted `launcher run` must be able to end the QEMU that its predecessor started) */ } WryLandlockAccess;
 typedef struct { const char *path; guint access; gboolean optional; } WryLandlockRule;
 /* Also scopes abstract sockets and signals where the ABI has it (>= 6), and denies TCP bind/connect (>= 4) unless `tcp`. Returns the ABI in *ret_abi (0 = kernel has none, nothing restricted). */
 gboolean wry_isolate_landlock(const WryLandlockRule *rules, gsize n_rules, gboolean tcp, int *ret_abi, GError **error);
