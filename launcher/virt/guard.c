@@ -143,8 +143,11 @@ static gboolean repair_status(int dir, const char *domain, GError **error) {
   return FALSE;
 }
 
-void wry_guard_forget(int dir) {
+void wry_guard_forget(int dir, const char *domain) {
+  g_autofree char *status = status_path(domain), *pid = pid_path(domain);
   wry_vunlink(dir, COPY, NULL);
+  wry_vunlink(dir, status, NULL);
+  wry_vunlink(dir, pid, NULL);
 }
 
 /* --- attach ----------------------------------------------------------------------------------------------------------- */
@@ -173,11 +176,6 @@ int wry_guard_pid(int dir, const char *domain) {
   g_autofree char *path = pid_path(domain), *text = wry_vread(dir, path, 64, &length, NULL);
   gint64 pid = text ? g_ascii_strtoll(text, NULL, 10) : 0;
   return pid > 0 && pid <= G_MAXINT ? (int)pid : 0;
-}
-
-gboolean wry_guard_was_started(int dir, const char *domain) {
-  g_autofree char *pid = pid_path(domain), *status = status_path(domain);
-  return wry_vexists(dir, pid) || wry_vexists(dir, status) || wry_vexists(dir, COPY);
 }
 
 /* --- log -------------------------------------------------------------------------------------------------------------- */

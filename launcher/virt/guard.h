@@ -17,13 +17,11 @@ gboolean wry_guard_before_attach(int dir, const char *domain, GError **error);
 void wry_guard_after_attach(int dir);
 /* Keeps a second copy of the status file when it is whole. */
 gboolean wry_guard_keep_status(int dir, const char *domain, GError **error);
-/* Forgets the copy: the VM is over. */
-void wry_guard_forget(int dir);
+/* Forgets the domain: its copy, and what libvirt noted of it. Only when no QEMU lives: before a start that follows an unfinished one, and when the VM is over. */
+void wry_guard_forget(int dir, const char *domain);
 /* pid that libvirt noted for the domain's QEMU; 0 when none. Not believed by itself: see launcher/qemu.h. */
 int wry_guard_pid(int dir, const char *domain);
 /* The last lines of the domain log (QEMU's stderr), at most `max` bytes, cleaned of control characters. New string, never NULL. */
 char *wry_guard_log_tail(int dir, const char *domain, gsize max);
-/* libvirt began to start this domain in this directory before (its pid file is there). */
-gboolean wry_guard_was_started(int dir, const char *domain);
 /* Well-formed XML. Pure. */
 gboolean wry_guard_is_whole(const char *text, gsize length);

@@ -44,35 +44,74 @@ static const struct { int libvirt; WryErrorCode code; } error_codes[] = {
 };
 
 /* The calling thread's last libvirt error. */
-static gboolean fail(Job *job) {
+static gboolean set_error(GError **error) {
   virErrorPtr last = virGetLastError();
   WryErrorCode code = WRY_ERROR_FAILED;
   for (gsize i = 0; last && i < G_N_ELEMENTS(error_codes); i++)
     if (error_codes[i].libvirt == last->code)
       code = error_codes[i].code;
-  g_set_error(&job->error, WRY_ERROR, code, "libvirt: %s", last && last->message ? last->message : "no reason given");
+  g_set_error(error, WRY_ERROR, code, "libvirt: %s", last && last->message ? last->message : "no reason given");
   return FALSE;
+}
+
+static gboolean fail(Job *job) {
+  return set_error(&job->error);
+}
+
+/* --- driver --------------------------------------------------------------------------------------------------------- */
+
+/* libvirt would print each error too. */
+static void silent(void *data, virErrorPtr error) {
+  (void)data;
+  (void)error;
+}
+
+/* Before the first call of libvirt. */
+static void register_once(void) {
+  static gsize once = 0;
+  if (!g_once_init_enter(&once))
+    return;
+  g_setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", FALSE); /* errors reach the callers as GErrors */
+  virSetErrorFunc(NULL, silent);
+  virEventRegisterDefaultImpl();
+  g_once_init_leave(&once, 1);
+}
+
+static virConnectPtr open_root(const char *root) {
+  g_autofree char *escaped = g_uri_escape_string(root, "/", FALSE), *uri = g_strconcat("qemu:///embed?root=", escaped, NULL);
+  return virConnectOpen(uri);
 }
 
 /* --- operations, on a worker ------------------------------------------------------------------------------------------ */
 
-static virDomainPtr find(Job *job) {
+static virConnectPtr connection(Job *job) {
   virConnectPtr conn = g_atomic_pointer_get(&job->virt->conn);
-  if (conn)
-    return virDomainLookupByName(conn, job->virt->name);
-  g_set_error_literal(&job->error, WRY_ERROR, WRY_ERROR_CONFLICT, "libvirt: not opened yet");
-  return NULL;
+  if (!conn)
+    g_set_error_literal(&job->error, WRY_ERROR, WRY_ERROR_CONFLICT, "libvirt: not opened");
+  return conn;
+}
+
+static virDomainPtr find(Job *job) {
+  virConnectPtr conn = connection(job);
+  return conn ? virDomainLookupByName(conn, job->virt->name) : NULL;
+}
+
+/* libvirt re-attaches on a thread of its own, which holds the domain's job until it is done (and writes the status file: it needs its space that long). A query waits for the job. */
+static void await_reattached(virDomainPtr domain) {
+  virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+  virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), 0);
 }
 
 static gboolean op_open(Job *job, virDomainPtr none) {
   int state = 0, reason = 0;
-  g_autofree char *root = g_uri_escape_string(job->virt->root, "/", FALSE), *uri = g_strconcat("qemu:///embed?root=", root, NULL);
   (void)none;
-  virConnectPtr conn = virConnectOpen(uri);
+  virConnectPtr conn = open_root(job->virt->root);
   if (!conn || !wry_virt_listen(job->virt, conn))
     return fail(job);
   g_atomic_pointer_set(&job->virt->conn, conn);
   virDomainPtr domain = virDomainLookupByName(conn, job->virt->name);
+  if (domain)
+    await_reattached(domain);
   if (domain && virDomainGetState(domain, &state, &reason, 0) == 0)
     job->found = wry_virt_status_of_state(state, reason);
   if (domain) {
@@ -83,8 +122,10 @@ static gboolean op_open(Job *job, virDomainPtr none) {
 }
 
 static gboolean start(Job *job, unsigned flags) {
-  virConnectPtr conn = g_atomic_pointer_get(&job->virt->conn);
-  virDomainPtr domain = conn ? virDomainCreateXML(conn, job->argument, flags) : NULL;
+  virConnectPtr conn = connection(job);
+  if (!conn)
+    return FALSE;
+  virDomainPtr domain = virDomainCreateXML(conn, job->argument, flags);
   if (!domain)
     return fail(job);
   virDomainAgentSetResponseTimeout(domain, AGENT_SECONDS, 0);
@@ -229,21 +270,9 @@ WryVirtStatus wry_virt_status(const WryVirt *virt) {
 
 /* --- life ------------------------------------------------------------------------------------------------------------- */
 
-/* libvirt would print each error too. */
-static void silent(void *data, virErrorPtr error) {
-  (void)data;
-  (void)error;
-}
-
 WryVirt *wry_virt_new(const char *root, const char *name, const WryVirtEvents *events, gpointer data) {
   static const char *const names[] = {"wry-domain", "wry-agent"};
-  static gsize once = 0;
-  if (g_once_init_enter(&once)) {
-    g_setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", FALSE); /* errors reach the callers as GErrors */
-    virSetErrorFunc(NULL, silent);
-    virEventRegisterDefaultImpl();
-    g_once_init_leave(&once, 1);
-  }
+  register_once();
   WryVirt *virt = g_new0(WryVirt, 1);
   *virt = (WryVirt){.root = g_strdup(root), .name = g_strdup(name), .events = events, .data = data};
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -262,4 +291,13 @@ void wry_virt_free(WryVirt *virt) {
     g_async_queue_unref(virt->queues[i]);
   }
   /* The rest belongs to threads that may still be in a call; it is freed with the process, of which this is the end. */
+}
+
+gboolean wry_virt_probe(const char *root, const char *emulator, GError **error) {
+  register_once();
+  virConnectPtr conn = open_root(root);
+  char *caps = conn ? virConnectGetDomainCapabilities(conn, emulator, NULL, NULL, NULL, 0) : NULL;
+  gboolean ok = caps || set_error(error);
+  free(caps);
+  return ok; /* the driver ends with the process */
 }

@@ -57,6 +57,9 @@ void wry_virt_do(WryVirt *virt, WryVirtOp op, const char *argument, guint timeou
 /* The last that libvirt said, by an event or by WRY_VIRT_OPEN. */
 WryVirtStatus wry_virt_status(const WryVirt *virt);
 
+/* Fills libvirt's capability cache for `emulator` below `root`. Blocks for about a second; needs no loop. */
+gboolean wry_virt_probe(const char *root, const char *emulator, GError **error);
+
 /* Pure: libvirt's numbers (a state, or a lifecycle event) to KubeVirt's words. An event that says nothing about the state gives NONE with reason NULL. */
 WryVirtStatus wry_virt_status_of_state(int state, int reason);
 WryVirtStatus wry_virt_status_of_event(int event, int detail);

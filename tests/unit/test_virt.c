@@ -142,14 +142,11 @@ END_TEST
 
 START_TEST(forgetting) {
   ck_assert(wry_guard_prepare(dir, -1, NULL));
-  ck_assert(!wry_guard_was_started(dir, "ns_vm"));
   put(STATUS, "<domstatus/>");
-  ck_assert(wry_guard_was_started(dir, "ns_vm"));
   ck_assert(wry_guard_keep_status(dir, "ns_vm", NULL));
-  wry_vunlink(dir, STATUS, NULL);
-  ck_assert(wry_guard_was_started(dir, "ns_vm"));
-  wry_guard_forget(dir);
-  ck_assert(!wry_guard_was_started(dir, "ns_vm"));
+  wry_guard_forget(dir, "ns_vm");
+  ck_assert(!wry_vexists(dir, STATUS));
+  ck_assert(!wry_guard_before_attach(dir, "ns_vm", NULL));
 }
 END_TEST
 
