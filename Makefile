@@ -40,7 +40,7 @@ csources = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 
 STATIC_SRC    := $(wildcard launcher/init.c launcher/init_*.c launcher/jail.c launcher/jail_*.c)
 lib_SRC       := $(call csources,lib)
-launcher_SRC  := $(filter-out launcher/main.c $(STATIC_SRC),$(call csources,launcher))
+launcher_SRC  := $(filter-out launcher/main.c launcher/setup_main.c $(STATIC_SRC),$(call csources,launcher))
 handler_SRC   := $(filter-out handler/main.c,$(call csources,handler))
 wherryctl_SRC := $(filter-out tools/wherryctl/main.c,$(call csources,tools/wherryctl))
 support_SRC   := $(sort $(wildcard tests/unit/support*.c))
@@ -99,7 +99,7 @@ SLINK    = $(CC) $(HARDEN) $(CFLAGS) $(STATIC) -Wl,-z,relro,-z,now,-z,noexecstac
 
 # --- what is built ----------------------------------------------------------------------------------------------------
 program = $(if $(wildcard $(2)),$(BUILD)/$(1))
-PROGRAMS := $(call program,launcher,launcher/main.c) $(call program,launcher-init,launcher/init.c) \
+PROGRAMS := $(call program,launcher,launcher/main.c) $(call program,launcher-setup,launcher/setup_main.c) $(call program,launcher-init,launcher/init.c) \
             $(call program,launcher-jail,launcher/jail.c) $(call program,handler,handler/main.c) \
             $(call program,wherryctl,tools/wherryctl/main.c) $(call program,policyc,tools/policyc.c)
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(helper_SRC))
@@ -116,7 +116,7 @@ A_all       := $(A_launcher) $(A_handler) $(A_wherryctl) $(A_lib)
 all: $(PROGRAMS) $(A_all)  ## build every program (default)
 
 ALL_OBJ := $(call objs,$(lib_SRC) $(launcher_SRC) $(handler_SRC) $(wherryctl_SRC) $(support_SRC) $(unit_SRC) $(fuzz_SRC) \
-             launcher/main.c handler/main.c tools/wherryctl/main.c) $(call sobjs,$(STATIC_SRC) $(helper_SRC))
+             launcher/main.c launcher/setup_main.c handler/main.c tools/wherryctl/main.c) $(call sobjs,$(STATIC_SRC) $(helper_SRC))
 
 # --- stamps: rebuild when flags or the list of sources change -----------------------------------------------------------
 .PHONY: FORCE
@@ -148,6 +148,8 @@ endef
 $(foreach a,lib launcher handler wherryctl,$(eval $(call archive,$(a))))
 
 $(BUILD)/launcher: $(BUILD)/obj/launcher/main.o $(A_launcher) $(A_lib)
+	$(call say,LINK,$@)$(LINK) $^ $(LIBS_launcher) $(LIBS_lib) -o $@
+$(BUILD)/launcher-setup: $(BUILD)/obj/launcher/setup_main.o $(A_launcher) $(A_lib)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_launcher) $(LIBS_lib) -o $@
 $(BUILD)/handler: $(BUILD)/obj/handler/main.o $(A_handler) $(A_lib)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@

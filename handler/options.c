@@ -28,7 +28,7 @@ gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError 
     {"host-bridge", 0, 0, G_OPTION_ARG_STRING, &options->host_bridge, "Connect guests to this bridge instead of NAT through the host", "BRIDGE"},
     {"host-disk-root", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->host_disk_roots, "Directory in which hostDisk paths may lie (may be given several times; default: none)", "DIR"},
     {"node-name", 0, 0, G_OPTION_ARG_STRING, &options->node_name, "Name of this node (default: the host name)", "NAME"},
-    {"libexec", 0, 0, G_OPTION_ARG_FILENAME, &options->libexec, "Directory of launcher, launcher-init and launcher-jail (default: where the handler lies, else " DEFAULT_LIBEXEC ")", "DIR"},
+    {"libexec", 0, 0, G_OPTION_ARG_FILENAME, &options->libexec, "Directory of launcher, launcher-setup, launcher-init and launcher-jail (default: where the handler lies, else " DEFAULT_LIBEXEC ")", "DIR"},
     {"stop-vms-on-exit", 0, 0, G_OPTION_ARG_NONE, &options->stop_vms_on_exit, "On SIGTERM or SIGINT shut all VMs down; otherwise they run on", NULL},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
     {"role", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options->role, NULL, NULL},

@@ -59,8 +59,8 @@ static gboolean receive_reply(int sock, WrySetupReply *reply, int *ret_fds, guin
 }
 
 static pid_t start(const WryPrivContext *context, int sock, GError **error) {
-  g_autofree char *program = g_build_filename(context->options->libexec, "launcher", NULL);
-  char *const argv[] = {program, (char *)"setup", NULL};
+  g_autofree char *program = g_build_filename(context->options->libexec, "launcher-setup", NULL);
+  char *const argv[] = {program, NULL};
   char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attr;
