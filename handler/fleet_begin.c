@@ -196,10 +196,12 @@ static void on_listed(const WryRootReply *reply, int pidfd, const GError *error,
   WryFleet *fleet = data;
   wry_fd_close(&pidfd);
   if (error) {
-    wry_log(WRY_LOG_ERROR, "list of sandboxes", "error", error->message, NULL);
+    if (!fleet->closing) wry_log(WRY_LOG_ERROR, "list of sandboxes", "error", error->message, NULL);
     return;
   }
   if (!reply->alive) {
+    fleet->listed = TRUE;
+    kick_all(fleet);
     if (fleet->orphans) fleet->orphan_timer = g_timeout_add_seconds(ORPHAN_SECONDS, on_orphan_grace, fleet);
     return;
   }

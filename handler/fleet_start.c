@@ -110,7 +110,8 @@ static void follow_manifest(WryGuest *guest) {
 
 void wry_guest_try_start(WryGuest *guest) {
   const WryFleet *fleet = guest->fleet;
-  if (guest->retry || !fleet->facts.done || fleet->closing || (fleet->orphans > 0 && !guest->object->loaded)) return;
+  gboolean unclear = !fleet->listed || fleet->orphans > 0; /* what runs without an object may be an earlier life of this one */
+  if (guest->retry || !fleet->facts.done || fleet->closing || (unclear && !guest->object->loaded)) return;
   g_autoptr(GError) error = NULL;
   follow_manifest(guest);
   if (!plan(guest, &error)) {

@@ -44,6 +44,7 @@ struct WryFleet {
   guint orphans;            /* sandboxes without object that are still to be ended */
   guint orphan_timer, save_timer, list_index;
   GPtrArray *orphan_names;
+  gboolean listed;          /* all sandboxes that an earlier handler left are known */
   gboolean closing;
   void (*closed)(gpointer data);
   gpointer closed_data;

@@ -2,7 +2,7 @@
  *
  * How it works: this process makes the directories, takes the root's lock and starts itself twice more: the root half (handler/priv.c, as root) and main (handler/node.c, which
  * gives all privilege up before it reads anything), joined by a socket pair. It reads nothing itself: it waits. When one half ends the other is ended and both are started anew, with
- * back-off; VMs run on meanwhile. SIGTERM and SIGINT go to main, which ends by itself; the root half ends with main's end of the socket.
+ * back-off; VMs run on meanwhile. When this process goes, main sees the lifeline end and goes too. SIGTERM and SIGINT go to main, which ends by itself; the root half ends with main's end of the socket.
  * Once the halves run no capability is effective here; what is started as uid 0 has them again.
  * Relies on: execveat of its own binary, so an installed update does not change what a running handler starts. */
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,19 +22,27 @@
 #include "wherry/log.h"
 #include "wherry/vpath.h"
 
-#define FIRST_FD 3   /* the socket, then the directories, then the lock */
-#define FDS (1 + WRY_DIRS + 1)
+#define FIRST_FD 3   /* the socket, then the directories, then the lock, then the lifeline */
+#define FDS (1 + WRY_DIRS + 2)
+#define LIFELINE_FD (FIRST_FD + FDS - 1)
 #define BACKOFF_MAX_SECONDS 30u
 #define GOOD_SECONDS 60 /* a pair that lived so long starts anew at once */
 
-typedef struct { const WryOptions *options; char **argv; int self; int dirs[WRY_DIRS]; int lock; sigset_t signals; } Starter;
+typedef struct {
+  const WryOptions *options;
+  char **argv;
+  int self, dirs[WRY_DIRS], lock;
+  int lifeline[2];   /* a pipe that nothing is written to: its end tells main that this process is gone, however it went */
+  sigset_t signals;
+} Starter;
 
 /* --- starting a half ----------------------------------------------------------------------------------------------------------------------------------- */
 /* In the child: fds to their places, then this very program in another role. */
 static void become(const Starter *starter, char **argv, int sock) {
   int fds[FDS] = {sock};
   for (guint i = 0; i < WRY_DIRS; i++) fds[1 + i] = starter->dirs[i];
-  fds[FDS - 1] = starter->lock;
+  fds[FDS - 2] = starter->lock;
+  fds[FDS - 1] = starter->lifeline[0];
   int self = fcntl(starter->self, F_DUPFD_CLOEXEC, FIRST_FD + 2 * FDS);
   for (guint i = 0; i < FDS; i++) fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD + FDS);
   for (guint i = 0; i < FDS; i++)
@@ -179,7 +186,7 @@ static int be_half(const WryOptions *options, const WryPlaces *places) {
   int dirs[WRY_DIRS];
   for (guint i = 0; i < WRY_DIRS; i++) dirs[i] = FIRST_FD + 1 + (int)i;
   for (int fd = FIRST_FD; fd < FIRST_FD + FDS; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return strcmp(options->role, "root") == 0 ? be_root_half(options, places) : wry_node_run(options, places, FIRST_FD, dirs);
+  return strcmp(options->role, "root") == 0 ? be_root_half(options, places) : wry_node_run(options, places, FIRST_FD, dirs, LIFELINE_FD);
 }
 
 static gboolean prepare(Starter *starter, const WryPlaces *places, GError **error) {
@@ -191,6 +198,7 @@ static gboolean prepare(Starter *starter, const WryPlaces *places, GError **erro
   wry_autofd int self = wry_dir_open("/proc/self", error);
   if (self < 0 || !wry_places_open(places, &identity, starter->dirs, error)) return FALSE;
   starter->self = openat(self, "exe", O_PATH | O_CLOEXEC);
+  if (pipe2(starter->lifeline, O_CLOEXEC) != 0) return wry_errno(error, errno, "lifeline");
   starter->lock = wry_places_lock(starter->dirs[WRY_DIR_STATE], error);
   const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
   sigemptyset(&starter->signals);

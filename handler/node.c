@@ -4,14 +4,13 @@
  * that others wrote.
  *
  * It should, in this order: restrict paths (Landlock: manifests, images, state/objects, state/pvc, logs below state/vms, sockets below run, /proc, resolv.conf), become the handler's
- * user, empty its capability sets, die with the process that started it, load its seccomp policy. It must not: read a manifest, a record or a message before that, start a
+ * user, empty its capability sets, load its seccomp policy. It must not: read a manifest, a record or a message before that, start a
  * program, or open a path by string afterwards, resolv.conf aside.
  * Relies on: isolate.h; fleet.h for all that it then does. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
@@ -101,7 +100,6 @@ static gboolean restrict_paths(const WryPlaces *places, GError **error) {
 
 static gboolean give_up_privilege(const WryPlaces *places, const WryIdentity *identity, GError **error) {
   if (!restrict_paths(places, error) || !wry_isolate_user(identity->uid, identity->gid, NULL, 0, error) || !wry_isolate_caps(NULL, error)) return FALSE;
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return wry_errno(error, errno, "death with the starting process");
 #if HAVE_POLICY
   if (!wry_isolate_seccomp(wry_policy_handler, G_N_ELEMENTS(wry_policy_handler), error)) return FALSE;
 #endif
@@ -132,6 +130,13 @@ static gboolean on_signal(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointe
   struct signalfd_siginfo info;
   if (read(fd, &info, sizeof info) == (ssize_t)sizeof info) on_stop(data);
   return G_SOURCE_CONTINUE;
+}
+
+/* The process that started this one is gone: another will start anew. VMs run on. */
+static gboolean on_lifeline(gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data) {
+  wry_log(WRY_LOG_ERROR, "the starting process is gone", NULL);
+  g_main_loop_quit(((Node *)data)->loop);
+  return G_SOURCE_REMOVE;
 }
 
 static void on_image_name(const char *name G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED) {}
@@ -192,7 +197,7 @@ static void end(Node *node) {
   g_free(node->boot_id);
 }
 
-int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS]) {
+int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS], int lifeline) {
   g_autoptr(GError) error = NULL;
   WryIdentity identity = wry_identity();
   Node node = {.options = options, .places = places, .loop = g_main_loop_new(NULL, FALSE)};
@@ -201,6 +206,7 @@ int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, c
   node.boot_id = read_boot_id();
   node.notify = open_notify();
   node.signals = watch_signals(&node);
+  g_unix_fd_add(lifeline, G_IO_IN | G_IO_HUP, on_lifeline, &node);
   if (!give_up_privilege(places, &identity, &error) || !begin(&node, sock, dirs, &identity, &error)) {
     wry_log(WRY_LOG_ERROR, error->message, NULL);
     end(&node);

@@ -39,7 +39,7 @@ gboolean wry_places_open(const WryPlaces *places, const WryIdentity *identity, i
 int wry_places_lock(int state_fd, GError **error);
 guint32 wry_places_root_id(const WryPlaces *places);
 
-/* node.c: main. Returns the exit status. `sock` is the socket to the root half. */
-int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS]);
+/* node.c: main. Returns the exit status. `sock` is the socket to the root half; `lifeline` becomes readable when the starting process is gone. */
+int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS], int lifeline);
 /* Exit status of main by which the starting process knows that another try is of no use. */
 #define WRY_NODE_HOPELESS 64
