@@ -1,6 +1,6 @@
 /* The first process of a sandbox, from clone to exec.
  *
- * It should: enter new mount, pid, net, ipc and uts namespaces; let go of the host's file system; take its host name; say that it is ready; wait for the word; become the VM's uid
+ * It should: enter new mount, pid, net, ipc, uts and (where the node allows it) user namespaces; let go of the host's file system; take its host name; say that it is ready; wait for the word; become the VM's uid
  * with no capability in any set and no_new_privs; exec with standard files, the socket on fd 3 and nothing else open.
  * It must not: run a program before the root half has set limits and devices, hold a descriptor of the host, or go on when its parent is gone. */
 #include "handler/sandbox.h"
@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,6 +40,26 @@ static gboolean child_becomes_vm(const WryBirth *birth, GError **error) {
   gid_t groups[1] = {birth->kvm_gid};
   gboolean kvm = birth->request->kvm && birth->kvm_gid != 0;
   return wry_isolate_user(birth->uid, birth->uid, groups, kvm ? 1 : 0, error) && wry_isolate_caps(NULL, error) && wry_isolate_no_new_privs(error);
+}
+
+static gboolean write_text(int dir, const char *name, const char *text) {
+  wry_autofd int fd = wry_vopen(dir, name, O_WRONLY, 0, WRY_WANT_FILE, NULL);
+  return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* A user namespace in which the VM's uid and gid are all there is. It has to be entered after the network namespace was made, so that it owns nothing; what it grants is given up again.
+ * A node that allows no user namespaces goes without one. */
+static void child_enters_user_namespace(const WryBirth *birth) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *map = g_strdup_printf("%u %u 1", birth->uid, birth->uid);
+  /* The switch of users made the process's own /proc files root's. */
+  if (prctl(PR_SET_DUMPABLE, 1) != 0 || unshare(CLONE_NEWUSER) != 0)
+    return;
+  wry_autofd int self = wry_dir_open("/proc/self", NULL);
+  if (self < 0 || !write_text(self, "setgroups", "deny") || !write_text(self, "uid_map", map) || !write_text(self, "gid_map", map))
+    child_fails(birth, "user namespace", NULL);
+  if (!wry_isolate_caps(NULL, &error))
+    child_fails(birth, "capabilities of the user namespace", error);
 }
 
 static void child_files(const WryBirth *birth) {
@@ -83,6 +104,7 @@ G_NORETURN static void child_main(const WryBirth *birth) {
   child_awaits_setup(birth);
   if (!child_becomes_vm(birth, &error))
     child_fails(birth, "privileges", error);
+  child_enters_user_namespace(birth);
   child_files(birth);
   if (birth->reap)
     child_reaps();

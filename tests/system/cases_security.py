@@ -64,6 +64,6 @@ def nothing_left(bed):
     uid = root.field("vmi", "brief", ".metadata.uid")
     root.ctl("delete", "vm", "brief")
     until(20, "all VMs are gone", lambda: not root.ctl("get", "vmi", "-A", "-o", "name").strip())
-    until(20, f"leaks: {leaks()}", lambda: not leaks())
+    until(20, f"leaks: {leaks(root.path)}", lambda: not leaks(root.path))
     left = [path for path, _, _ in os.walk(root.path) if re.search(uid, path)]
     check(not left, f"directories: {left}")

@@ -15,6 +15,7 @@ GUESTS = {"guest": ("disk", "guest.oci.tar"), "kernel": ("kernel", "guest-kernel
           "poweroff": ("bootsector", "bootsector-poweroff.oci.tar"), "reset": ("bootsector", "bootsector-reset.oci.tar"),
           "fault": ("bootsector", "bootsector-fault.oci.tar")}
 BOOT_SECONDS = 120
+VM_UID_FIRST, VM_SLOTS = 600000000, 16384
 
 
 class Failed(AssertionError):
@@ -133,31 +134,43 @@ class Root:
         self.handler.wait()
         until(10, "the handler is gone", lambda: not self.handler_pids())
 
-    def handler_pids(self):
-        """All processes that run this root's handler program."""
+    def handler_pids(self, *words):
+        """All processes that run this root's handler program, or those with these words in their command line."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
+                    line = file.read().split(b"\0")
                 with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
                     zombie = file.read().rsplit(")", 1)[1].split()[0] == "Z"
-                if not zombie and words and os.path.basename(words[0]) == b"handler" and self.path.encode() in words:
+                if not zombie and os.path.basename(line[0]) == b"handler" and all(word.encode() in line for word in (self.path, *words)):
                     found.append(int(pid))
         return sorted(found)
 
+    def clear(self):
+        """Ends consoles and VMs; fails when something of them is left."""
+        while self.consoles:
+            self.consoles.pop().close()
+        for kind in ("vm", "vmi"):
+            for name in self.ctl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split():
+                self.ctl("delete", kind, name, "--grace-period=0", "--force", "--timeout=30s")
+        with contextlib.suppress(Failed):
+            until(20, "nothing is left", lambda: not leaks(self.path))
+        left = leaks(self.path)
+        if left:
+            raise Failed("left behind: " + ", ".join(left))
+
     def stop(self):
-        """Ends VMs and handler, removes the directory."""
-        for console in self.consoles:
-            console.close()
-        if self.handler and self.handler.poll() is None:
-            for name in self.ctl("get", "vm", "-A", "-o", "jsonpath={.items[*].metadata.name}").split():
-                self.try_ctl("delete", "vm", name, "--grace-period=0", "--force", "--timeout=60s")
-            for name in self.ctl("get", "vmi", "-A", "-o", "jsonpath={.items[*].metadata.name}").split():
-                self.try_ctl("delete", "vmi", name, "--grace-period=0", "--force", "--timeout=60s")
+        """Ends VMs and handler; fails when something of either is left."""
+        try:
+            self.clear()
+        finally:
             self.handler.terminate()
             self.handler.wait(30)
-        self.log.close()
+            self.log.close()
+        left = self.handler_pids() or leaks(self.path)
+        if left:
+            raise Failed(f"left behind by the handler: {left}")
 
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -243,24 +256,39 @@ def cgroup_pids(uid):
     return []
 
 
-def leaks():
-    """What must not be left behind on this machine, as a sorted list of lines."""
-    found = []
-    for base in cgroup_roots():
-        for folder, _, _ in os.walk(os.path.join(base, "wherry")):
-            found.append(f"cgroup {folder}")
-    links = run(["ip", "-o", "link"]).stdout
-    found += [f"link {name}" for name in re.findall(r"^\d+: ((?:wry|wv)[^:@]*)", links, re.M)]
-    tables = run(["nft", "list", "tables"]).stdout
-    found += [f"nft {line}" for line in tables.splitlines() if "wherry" in line]
-    with open("/proc/self/mounts", encoding="utf-8") as file:
-        found += [f"mount {line.split()[1]}" for line in file if "/wherry" in line.split()[1]]
+def crc32c(data):
+    """CRC-32C, as the handler names its root by it."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def processes(uids):
+    """(pid, program) of every process of these uids that is no zombie."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                state = file.read().rsplit(")", 1)[1].split()[0]
-            uid = os.stat(f"/proc/{pid}").st_uid
-            if state != "Z" and uid >= 600000000:
-                with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-                    found.append(f"process {pid} {file.read().strip()}")
+                program, rest = file.read().rsplit(")", 1)
+            if os.stat(f"/proc/{pid}").st_uid in uids and rest.split()[0] != "Z":
+                yield int(pid), program.split("(", 1)[1]
+
+
+def leaks(path):
+    """What is there of the VMs of this root, and must not be when it has none: a sorted list of lines. Other roots' do not count."""
+    root_id = crc32c(os.path.join(path, "run").encode())
+    name = f"{root_id:08x}"
+    first = VM_UID_FIRST + root_id % 4096 * VM_SLOTS
+    found = [f"cgroup {folder}" for base in cgroup_roots() for folder, _, _ in os.walk(os.path.join(base, "wherry", name))]
+    links = re.findall(r"^\d+: ([^:@]*)", run(["ip", "-o", "link"]).stdout, re.M)
+    found += [f"link {link}" for link in links if link == f"wry{name}" or link.startswith(f"wv{name[2:]}.")]
+    found += [f"nft {line}" for line in run(["nft", "list", "tables"]).stdout.splitlines() if f"wherry_{name}" in line]
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        found += [f"mount {line.split()[1]}" for line in file if line.split()[1].startswith(path)]
+    found += [f"process {pid} {program}" for pid, program in processes(range(first, first + VM_SLOTS))]
+    for folder in ("run/vms", "state/scratch", "state/vms"):
+        with contextlib.suppress(OSError):
+            found += [f"directory {folder}/{entry}" for entry in os.listdir(os.path.join(path, folder))]
     return sorted(found)
