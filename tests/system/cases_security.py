@@ -47,7 +47,7 @@ def namespaces(bed):
     root.apply(sector("apart"))
     root.running("apart")
     pid = root.qemu_pid("apart")
-    for kind in ("mnt", "pid", "net", "ipc", "uts"):
+    for kind in ("mnt", "pid", "net", "ipc", "uts", "user"):
         check(os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), f"namespace {kind}")
     top = set(os.listdir(f"/proc/{pid}/root"))
     check(top <= {"bin", "sbin", "lib", "lib64", "usr", "etc", "proc", "sys", "dev", "tmp", "run", "opt"}, f"root: {sorted(top)}")
