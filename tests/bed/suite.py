@@ -4,7 +4,7 @@
     def name(bed): ...
 
 A case passes when it returns, is left out when it raises Skip, and fails when it
-raises anything else. run() prints one line per case and ends with
+raises anything else, or when the bed's after_case(), if it has one, does. run() prints one line per case and ends with
 `N passed, N failed[, N skipped]`.
 """
 import argparse
@@ -43,7 +43,10 @@ def run_case(name, promise, function, bed):
     """'passed', 'failed' or 'skipped', after its line has been printed."""
     start = time.monotonic()
     try:
-        function(bed)
+        try:
+            function(bed)
+        finally:
+            getattr(bed, "after_case", lambda: None)()
         verdict, detail = "passed", ""
     except Skip as reason:
         print(f"SKIP {name}: {reason}", flush=True)

@@ -160,6 +160,15 @@ class Root:
         if left:
             raise Failed("left behind: " + ", ".join(left))
 
+    def half(self, role):
+        """The process that is the handler's half: a child of the one that was started; None while there is none."""
+        for pid in self.handler_pids(f"--role={role}"):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                    if int(file.read().rsplit(")", 1)[1].split()[1]) == self.handler.pid:
+                        return pid
+        return None
+
     def stop(self):
         """Ends VMs and handler; fails when something of either is left."""
         try:
