@@ -132,7 +132,7 @@ static int show(const WryArgs *args, const WryKindName *kind, const char *name, 
       status = 0;
     }
   } else {
-    g_autoptr(GPtrArray) objects = wry_objects_list(args, kind, name, error);
+    g_autoptr(GPtrArray) objects = wry_objects_fetch(args, kind, name, error);
     status = objects ? show_list(args, objects, &w, error) : 1;
   }
   wry_table_free(w.table);
@@ -160,7 +160,7 @@ static int get_kinds(const WryArgs *args, GError **error) {
         return 1;
       continue;
     }
-    g_autoptr(GPtrArray) objects = wry_objects_list(args, kind, name, error);
+    g_autoptr(GPtrArray) objects = wry_objects_fetch(args, kind, name, error);
     if (!objects)
       return 1;
     for (guint k = 0; k < objects->len; k++)
@@ -220,7 +220,7 @@ static void print_events(const WryArgs *args, WryJson *object) {
   of.namespace_ = (char *)wry_json_str(wry_json_get(object, "metadata"), "namespace");
   of.all_namespaces = FALSE;
   const WryKindName *kind = wry_kind_find("event");
-  g_autoptr(GPtrArray) events = wry_objects_list(&of, kind, wry_json_str(wry_json_get(object, "metadata"), "name"), NULL);
+  g_autoptr(GPtrArray) events = wry_objects_fetch(&of, kind, wry_json_str(wry_json_get(object, "metadata"), "name"), NULL);
   const char *about = wry_json_str(object, "kind");
   gboolean any = FALSE;
   for (guint i = 0; events && i < events->len; i++) {
@@ -287,7 +287,7 @@ int wry_cmd_describe(const WryArgs *args, GError **error) {
     g_ptr_array_add(objects, one);
   } else {
     g_ptr_array_unref(objects);
-    objects = wry_objects_list(args, kind, NULL, error);
+    objects = wry_objects_fetch(args, kind, NULL, error);
   }
   for (guint i = 0; objects && i < objects->len; i++) {
     if (i)

@@ -62,7 +62,7 @@ static gboolean collect(const char *type, WryJson *object, gpointer data) {
   return TRUE;
 }
 
-GPtrArray *wry_objects_list(const WryArgs *args, const WryKindName *kind, const char *name, GError **error) {
+GPtrArray *wry_objects_fetch(const WryArgs *args, const WryKindName *kind, const char *name, GError **error) {
   g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)wry_json_put);
   return wry_objects_each(args, kind, name, FALSE, -1, collect, list, error) ? g_steal_pointer(&list) : NULL;
 }

@@ -9,7 +9,7 @@ WryJson *wry_object_fetch(const WryArgs *args, const WryKindName *kind, const ch
 typedef gboolean (*WryObjectEach)(const char *type, WryJson *object, gpointer data);
 gboolean wry_objects_each(const WryArgs *args, const WryKindName *kind, const char *name, gboolean watch, gint64 timeout_ms, WryObjectEach each, gpointer data, GError **error);
 /* All objects now. Elements: references. */
-GPtrArray *wry_objects_list(const WryArgs *args, const WryKindName *kind, const char *name, GError **error);
+GPtrArray *wry_objects_fetch(const WryArgs *args, const WryKindName *kind, const char *name, GError **error);
 
 /* Rows of a table: columns by kind; `wide` adds those of priority 1. A printer keeps its widths between calls, so that a watch goes on in the same columns. */
 typedef struct WryTable WryTable;
