@@ -335,6 +335,25 @@ START_TEST(test_landlock_scopes) {
 }
 END_TEST
 
+/* The rule without a path: signals out stay possible, abstract sockets do not. */
+static int landlock_signals_kept(void) {
+  GError *error = NULL;
+  const WryLandlockRule rules[] = {{NULL, WRY_LANDLOCK_SIGNAL, FALSE}};
+  int abi, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  OK(wry_isolate_landlock(rules, 1, FALSE, &abi, &error));
+  CHECK(kill(getppid(), 0) == 0);
+  CHECK(abi < 6 || (abstract_socket(connect, fd) != 0 && errno == EPERM));
+  return 0;
+}
+
+START_TEST(test_landlock_signals_kept) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_eq(abstract_socket(bind, fd) | listen(fd, 1), 0);
+  ck_assert_int_eq(child(landlock_signals_kept), 0);
+  close(fd);
+}
+END_TEST
+
 static int landlock_missing(void) {
   GError *error = NULL;
   const WryLandlockRule rules[] = {{"/nonexistent/by/design", WRY_LANDLOCK_READ, FALSE}};
@@ -380,6 +399,7 @@ int main(void) {
   tcase_add_test(landlock, test_landlock_files);
   tcase_add_test(landlock, test_landlock_tcp);
   tcase_add_test(landlock, test_landlock_scopes);
+  tcase_add_test(landlock, test_landlock_signals_kept);
   tcase_add_test(landlock, test_landlock_missing_path);
   tcase_add_test(landlock, test_landlock_degrades);
   suite_add_tcase(suite, privilege);
