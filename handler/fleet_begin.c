@@ -102,7 +102,7 @@ static void on_claim_removed(const WryRootReply *reply G_GNUC_UNUSED, int pidfd,
   Removal *removal = data;
   wry_fd_close(&pidfd);
   WryObject *object = wry_objects_find_uid(removal->fleet->objects, removal->uid);
-  if (error) wry_log(WRY_LOG_ERROR, "data of a claim not removed", "error", error->message, NULL);
+  if (error && !removal->fleet->closing) wry_log(WRY_LOG_ERROR, "data of a claim not removed", "error", error->message, NULL);
   if (object) object->removing = FALSE;
   if (!error && object && object->removed) drop_object(removal->fleet, object);
   g_free(removal->uid);
@@ -231,6 +231,7 @@ static void on_probed(const WryRootReply *reply, int pidfd, const GError *error,
   }
   g_free(facts->message);
   facts->message = error ? g_strdup_printf("the node's probe failed (%s)", error->message) : NULL;
+  if (fleet->closing) return;
   if (error) wry_log(WRY_LOG_ERROR, "probe of the node", "error", error->message, NULL);
   wry_log(WRY_LOG_INFO, "node", "kvm", facts->kvm_usable ? "usable" : facts->kvm_present ? "present, runs no guests" : "absent", NULL);
   kick_all(fleet);
@@ -286,6 +287,7 @@ WryFleet *wry_fleet_new(const WryFleetOptions *options, WryRoot *root, WryFleetS
 
 void wry_fleet_free(WryFleet *fleet) {
   if (!fleet) return;
+  fleet->closing = TRUE;
   stop_source(&fleet->orphan_timer);
   stop_source(&fleet->save_timer);
   g_hash_table_remove_all(fleet->guests);

@@ -37,6 +37,7 @@ typedef struct {
   WryWire *wire;
   GPtrArray *received;    /* names of messages */
   gboolean closed, hold;  /* hold: does not answer */
+  gboolean deaf;          /* its guest agent does not answer pings */
   WryErrorCode refuse;    /* of the next sync; WRY_ERROR_CODES: none */
   WryJson *bundle;        /* of the last sync */
   gint64 grace;           /* of the last shutdown */

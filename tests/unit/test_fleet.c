@@ -1,6 +1,9 @@
 /* handler/fleet*.c: manifests to running guests and back, with a root half and launchers that the test plays. */
 #include <check.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "tests/unit/support_fleet.h"
 #include "wherry/fd.h"
@@ -435,6 +438,184 @@ START_TEST(single_vmi) {
 }
 END_TEST
 
+/* --- probes -------------------------------------------------------------------------------------------------------------------------------------------- */
+static void write_probed(FakeNode *node, const char *name, const char *probe) {
+  g_autofree char *vm = fake_vm(name, "Once"), *file = g_strconcat(name, ".yaml", NULL);
+  g_autoptr(GString) text = g_string_new(vm);
+  g_autofree char *with = g_strdup_printf("    spec:\n      %s\n      domain:", probe);
+  g_string_replace(text, "    spec:\n      domain:", with, 0);
+  fake_node_write(node, file, text->str);
+}
+
+static const char *ready_of(FakeNode *node, const char *name) {
+  const WryInstance *vmi = wry_guest_vmi(fake_guest(node, name));
+  const WryCondition *ready = vmi ? wry_condition_find(vmi->conditions, "Ready") : NULL;
+  return ready ? ready->status : "absent";
+}
+
+static int listen_anywhere(guint *ret_port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+  *ret_port = ntohs(address.sin_port);
+  return fd;
+}
+
+START_TEST(readiness_by_tcp) {
+  FakeNode *node = fake_node_new();
+  guint port;
+  wry_autofd int listener = listen_anywhere(&port);
+  fake_node_begin(node);
+  g_autofree char *probe = g_strdup_printf("readinessProbe: {tcpSocket: {port: %u}, periodSeconds: 1}", port);
+  write_probed(node, "a", probe);
+  FakeLauncher *launcher = bring_up(node, "a");
+  fake_settle();
+  ck_assert_str_eq(ready_of(node, "a"), "False"); /* bound, but nobody listens */
+  ck_assert_int_eq(listen(listener, 8), 0);
+  fake_wait(strcmp(ready_of(node, "a"), "True") == 0);
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
+static gboolean serve_http(int listener, const char *answer) {
+  int peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  char request[512] = "";
+  if (peer < 0) return FALSE;
+  for (guint i = 0; i < 50 && recv(peer, request, sizeof request - 1, 0) <= 0; i++) fake_turn();
+  ck_assert(g_str_has_prefix(request, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"));
+  ck_assert_int_eq(send(peer, answer, strlen(answer), MSG_NOSIGNAL), strlen(answer));
+  close(peer);
+  return TRUE;
+}
+
+START_TEST(readiness_by_http) {
+  FakeNode *node = fake_node_new();
+  guint port;
+  wry_autofd int listener = listen_anywhere(&port);
+  ck_assert(listen(listener, 8) == 0 && fcntl(listener, F_SETFL, O_NONBLOCK) == 0);
+  fake_node_begin(node);
+  g_autofree char *probe = g_strdup_printf("readinessProbe: {httpGet: {port: %u, path: /healthz}, periodSeconds: 1, failureThreshold: 1}", port);
+  write_probed(node, "a", probe);
+  FakeLauncher *launcher = bring_up(node, "a");
+  fake_wait(serve_http(listener, "HTTP/1.1 200 OK\r\n\r\n"));
+  fake_wait(strcmp(ready_of(node, "a"), "True") == 0);
+  fake_wait(serve_http(listener, "HTTP/1.1 500 Bad\r\n\r\n"));
+  fake_wait(strcmp(ready_of(node, "a"), "False") == 0);
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
+START_TEST(liveness_by_agent) {
+  FakeNode *node = fake_node_new();
+  fake_node_begin(node);
+  write_probed(node, "a", "livenessProbe: {guestAgentPing: {}, periodSeconds: 1, failureThreshold: 2}");
+  FakeLauncher *launcher = bring_up(node, "a");
+  fake_wait(fake_launcher_got(launcher, "probe"));
+  ck_assert(!fake_launcher_got(launcher, "shutdown"));
+  launcher->deaf = TRUE;
+  fake_wait(fake_launcher_got(launcher, "shutdown"));
+  ck_assert_int_eq(launcher->grace, 30);
+  fake_launcher_report(launcher, "Shutoff", "Shutdown", NULL);
+  fake_wait(fake_life(node, "a") == WRY_LIFE_OVER);
+  ck_assert_int_eq(fake_phase(node, "a"), WRY_PHASE_FAILED);
+  ck_assert_str_eq(wry_guest_vmi(fake_guest(node, "a"))->reason, "LivenessProbeFailed");
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
+/* --- what outlives the handler ------------------------------------------------------------------------------------------------------------------------- */
+/* A record that cannot be written: nothing is started that no record tells of; it goes on by itself. */
+START_TEST(no_start_without_record) {
+  FakeNode *node = fake_node_new();
+  wry_autofd int objects = dup(node->objects);
+  fake_node_begin(node);
+  wry_autofd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ck_assert_int_ge(dup2(null, node->objects), 0);
+  write_vm(node, "a", "Always");
+  fake_wait(fake_guest(node, "a") && wry_guest_vmi(fake_guest(node, "a")) && wry_condition_find(wry_guest_vmi(fake_guest(node, "a"))->conditions, "Synchronized"));
+  fake_settle();
+  ck_assert_uint_eq(node->starts, 0);
+  ck_assert_int_ge(dup2(objects, node->objects), 0);
+  fake_wait(node->starts == 1);
+  fake_node_free(node);
+}
+END_TEST
+
+/* A stop holds after a crash, until the manifest says something else. */
+START_TEST(stop_outlives_the_handler) {
+  FakeNode *node = fake_node_new();
+  fake_node_begin(node);
+  write_vm(node, "a", "Always");
+  FakeLauncher *launcher = bring_up(node, "a");
+  WryGuest *guest = fake_guest(node, "a");
+  guest->object->state->strategy = g_strdup("Halted");
+  ck_assert(wry_fleet_save(guest, NULL));
+  wry_fleet_kick(guest);
+  fake_wait(fake_launcher_got(launcher, "shutdown"));
+  fake_node_crash(node);
+  fake_launcher_free(launcher);
+  fake_node_begin(node);
+  fake_wait(fake_life(node, "a") == WRY_LIFE_STOPPING);
+  launcher = fake_launcher_new(node, fake_vmi(node, "a"));
+  fake_wait(fake_launcher_got(launcher, "shutdown")); /* told again, with what is left of the grace period */
+  ck_assert_int_le(launcher->grace, 30);
+  fake_launcher_report(launcher, "Shutoff", "Shutdown", NULL);
+  fake_wait(!wry_guest_vmi(fake_guest(node, "a")));
+  fake_settle();
+  ck_assert_uint_eq(node->starts, 1);
+  g_autofree char *text = fake_vm("a", "Always");
+  g_autoptr(GString) changed = g_string_new(text);
+  g_string_replace(changed, "128Mi", "256Mi", 0);
+  fake_node_write(node, "a.yaml", changed->str);
+  fake_wait(node->starts == 2);
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
+/* Removed while no handler was there. */
+START_TEST(removed_meanwhile) {
+  FakeNode *node = fake_node_new();
+  fake_node_begin(node);
+  write_vm(node, "a", "Always");
+  FakeLauncher *launcher = bring_up(node, "a");
+  g_autofree char *vmi = g_strdup(fake_vmi(node, "a"));
+  fake_node_crash(node);
+  fake_launcher_free(launcher);
+  fake_node_remove(node, "a.yaml");
+  fake_node_begin(node);
+  fake_wait(fake_life(node, "a") == WRY_LIFE_STOPPING);
+  launcher = fake_launcher_new(node, vmi);
+  fake_wait(fake_launcher_got(launcher, "shutdown"));
+  fake_launcher_report(launcher, "Shutoff", "Shutdown", NULL);
+  fake_wait(fake_guest(node, "a") == NULL);
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
+/* Its file is wrong when the handler starts: the last good spec is in force. */
+START_TEST(bad_file_at_start) {
+  FakeNode *node = fake_node_new();
+  fake_node_begin(node);
+  write_vm(node, "a", "Always");
+  FakeLauncher *launcher = bring_up(node, "a");
+  fake_node_crash(node);
+  fake_launcher_free(launcher);
+  fake_node_write(node, "a.yaml", "kind: [\n");
+  fake_node_begin(node);
+  fake_wait(fake_life(node, "a") == WRY_LIFE_RUNNING);
+  fake_settle();
+  ck_assert_ptr_nonnull(fake_guest(node, "a")->object->problem);
+  ck_assert_int_eq(fake_phase(node, "a"), WRY_PHASE_RUNNING);
+  fake_node_free(node);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fleet");
   TCase *tests = tcase_create("fleet");
@@ -461,6 +642,13 @@ int main(void) {
   tcase_add_test(tests, stop_all);
   tcase_add_test(tests, claims);
   tcase_add_test(tests, single_vmi);
+  tcase_add_test(tests, readiness_by_tcp);
+  tcase_add_test(tests, readiness_by_http);
+  tcase_add_test(tests, liveness_by_agent);
+  tcase_add_test(tests, no_start_without_record);
+  tcase_add_test(tests, stop_outlives_the_handler);
+  tcase_add_test(tests, removed_meanwhile);
+  tcase_add_test(tests, bad_file_at_start);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
