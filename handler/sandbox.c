@@ -1,7 +1,7 @@
 /* The life of a local sandbox, as the root half leads it.
  *
  * Start: refuse while a process is in the cgroup -> cgroup -> binds -> clone the first process into new mount, pid, net, ipc and uts namespaces -> it moves into its root
- * while `launcher setup` makes uplink, bridge, tap, limits and device rules -> it receives the sockets and becomes `launcher init` as the VM's uid. The child
+ * while one `launcher setup` makes limits and device rules and another uplink, bridge and tap -> it receives the sockets and becomes `launcher init` as the VM's uid. The child
  * goes on only when it is told to, so a start that fails half-way leaves no running guest; everything made is undone by wry_sandbox_end().
  * Who is pid 1 of a sandbox is noted in run/vms/<vmi>.init, a number that counts only while that pid is in the sandbox's cgroup. */
 #include "handler/sandbox.h"
@@ -86,26 +86,27 @@ static void fill_setup(const WryPrivContext *context, const WryRootRequest *requ
   fill_devices(context, request, setup);
 }
 
-static gboolean run_setup(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, WryInitStart *start, int *fds, WrySetupReply *reply, GError **error) {
+/* The two runs of `launcher setup` that a start needs; they know nothing of each other. */
+typedef struct { WrySetupRun limits, network; } Setups;
+
+static void setups_clear(Setups *setups) {
+  wry_setup_abandon(&setups->limits);
+  wry_setup_abandon(&setups->network);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Setups, setups_clear)
+
+static gboolean begin_setups(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, Setups *setups, GError **error) {
   g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
   wry_autofd int netns = open_netns(context, pid, error);
-  guint n_fds = 0;
   if (netns < 0)
     return FALSE;
   fill_setup(context, request, setup);
-  if (setup->n_interfaces) {
-    setup->op = WRY_SETUP_UPLINK_UP;
-    if (!wry_sandbox_setup(context, setup, &netns, 1, reply, fds, &n_fds, error)) {
-      g_prefix_error(error, "uplink: ");
-      return FALSE;
-    }
-  }
-  setup->op = WRY_SETUP_SANDBOX_UP;
-  if (!wry_sandbox_setup(context, setup, &netns, 1, reply, fds, &n_fds, error))
+  setup->op = WRY_SETUP_LIMITS;
+  if (!wry_setup_begin(context, setup, NULL, 0, &setups->limits, error))
     return FALSE;
-  *start = (WryInitStart){.version = WRY_SETUP_VERSION, .n_fds = (uint16_t)n_fds, .uid = setup->uid, .gid = setup->gid};
-  memcpy(start->fds, reply->fds, sizeof start->fds);
-  return TRUE;
+  setup->op = setup->n_interfaces ? WRY_SETUP_NETWORK_UP : WRY_SETUP_SANDBOX_UP;
+  setup->cgroup[0] = '\0';
+  return wry_setup_begin(context, setup, &netns, 1, &setups->network, error);
 }
 
 static gboolean send_start(int sock, const WryInitStart *start, const int *fds, GError **error) {
@@ -159,11 +160,25 @@ static pid_t noted_init(const WryPrivContext *context, const char *vmi, const pi
   return 0;
 }
 
+static gboolean finish_setups(const WryBirth *birth, Setups *setups, WryInitStart *ret_start, int *ret_fds, WrySetupReply *reply, GError **error) {
+  WrySetupReply limits;
+  guint n_fds = 0;
+  if (!wry_setup_finish(&setups->limits, &limits, ret_fds, &n_fds, error) || !wry_setup_finish(&setups->network, reply, ret_fds, &n_fds, error))
+    return FALSE;
+  reply->cgroup_version = limits.cgroup_version;
+  *ret_start = (WryInitStart){.version = WRY_SETUP_VERSION, .n_fds = (uint16_t)n_fds, .uid = birth->uid, .gid = birth->uid};
+  memcpy(ret_start->fds, reply->fds, sizeof ret_start->fds);
+  return TRUE;
+}
+
+/* Limits, network and the child's own file system are made at the same time. */
 static gboolean deliver(WryBirth *birth, int sock, pid_t pid, WryRootReply *reply, GError **error) {
+  const char *vmi = birth->request->vmi;
+  g_auto(Setups) setups = {{.sock = -1}, {.sock = -1}};
   WryInitStart start;
   int fds[WRY_MAX_SETUP_FDS];
-  if (!wry_sandbox_cgroup_attach(birth->context, birth->request->vmi, pid, error) || !note_init(birth->context, birth->request->vmi, pid, error) ||
-      !wry_birth_ready(sock, error) || !run_setup(birth->context, birth->request, pid, &start, fds, &reply->setup, error))
+  if (!wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) || !begin_setups(birth->context, birth->request, pid, &setups, error) ||
+      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !finish_setups(birth, &setups, &start, fds, &reply->setup, error))
     return FALSE;
   gboolean ok = send_start(sock, &start, fds, error);
   for (guint i = 0; i < start.n_fds; i++)
@@ -230,14 +245,9 @@ static gboolean uplink_down(const WryPrivContext *context, const WryRootRequest 
   g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
   g_autofree char *other = wry_sandbox_cgroup_name(context, 0);
   WrySetupReply answer;
-  int fds[WRY_MAX_SETUP_FDS];
-  guint n_fds;
   fill_setup(context, request, setup);
-  setup->op = WRY_SETUP_UPLINK_DOWN;
-  if (!wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error))
-    return FALSE;
-  setup->op = WRY_SETUP_UPLINK_END;
-  return other || wry_sandbox_setup(context, setup, NULL, 0, &answer, fds, &n_fds, error);
+  setup->op = other ? WRY_SETUP_UPLINK_DOWN : WRY_SETUP_UPLINK_END;
+  return wry_sandbox_setup(context, setup, &answer, error);
 }
 
 gboolean wry_sandbox_end(const WryPrivContext *context, const WryRootRequest *request, GError **error) {

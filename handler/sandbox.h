@@ -39,9 +39,15 @@ GPtrArray *wry_sandbox_volumes(const WryPrivContext *context, const WryRootReque
 GPtrArray *wry_sandbox_binds(const WryPrivContext *context, const WryRootRequest *request, uid_t uid, GError **error);
 gboolean wry_sandbox_enter_root(GPtrArray *binds, uid_t uid, GError **error);
 
-/* sandbox_setup.c: one run of `launcher setup`. `fds` are passed on; sockets that come back are written to ret_fds (owned). */
-gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupReply *ret_reply, int *ret_fds,
-                           guint *ret_n_fds, GError **error);
+/* sandbox_setup.c: a run of `launcher setup`, begun and, while the caller did something else, finished. `fds` are passed on; sockets that come back are written to ret_fds (owned).
+ * Finish leaves the run cleared, whatever came of it; abandon ends one that is not to be finished, and takes a cleared one too. */
+typedef struct { pid_t pid; int sock; } WrySetupRun;
+gboolean wry_setup_begin(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupRun *ret_run, GError **error);
+gboolean wry_setup_finish(WrySetupRun *run, WrySetupReply *ret_reply, int *ret_fds, guint *ret_n_fds, GError **error);
+void wry_setup_abandon(WrySetupRun *run);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WrySetupRun, wry_setup_abandon)
+/* Begun and finished at once, for what takes and gives no descriptors. */
+gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, WrySetupReply *ret_reply, GError **error);
 
 /* sandbox_birth.c: the child of a start, from clone to exec. */
 

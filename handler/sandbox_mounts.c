@@ -214,10 +214,11 @@ static gboolean make_skeleton(int root, GError **error) {
 
 /* libvirt wants a passwd record of its uid ("Failed to find user record"). */
 static gboolean write_accounts(int root, uid_t uid, GError **error) {
+  static const char lookups[] = "passwd: files\ngroup: files\nhosts: files\n";
   g_autofree char *passwd = g_strdup_printf("root:x:0:0:root:/:/usr/sbin/nologin\nvm:x:%u:%u:vm:/run/wherry/vm:/usr/sbin/nologin\n", uid, uid);
   g_autofree char *group = g_strdup_printf("root:x:0:\nvm:x:%u:\n", uid);
   return wry_vwrite(root, "etc/passwd", passwd, strlen(passwd), 0644, error) && wry_vwrite(root, "etc/group", group, strlen(group), 0644, error) &&
-         wry_vwrite(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n", 42, 0644, error);
+         wry_vwrite(root, "etc/nsswitch.conf", lookups, sizeof lookups - 1, 0644, error);
 }
 
 static gboolean mount_own(int root, uid_t uid, GError **error) {

@@ -1,4 +1,4 @@
-/* One run of `launcher setup`: the root half starts it with a socket pair on fd 3, sends the request and the namespace fds in one datagram and waits for the one reply. The
+/* Runs of `launcher setup`: the root half starts one with a socket pair on fd 3, sends the request and the namespace fds in one datagram and waits for the one reply. The
  * program ends by itself; it is killed when it has not answered in time. It is started by posix_spawn with an empty environment and, since root's uid gives the root half nothing
  * (SECBIT_NOROOT), with the capabilities that it needs as ambient ones. */
 #include "handler/sandbox.h"
@@ -82,23 +82,40 @@ static pid_t start(const WryPrivContext *context, int sock, GError **error) {
   return pid;
 }
 
-gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupReply *ret_reply, int *ret_fds,
-                           guint *ret_n_fds, GError **error) {
+gboolean wry_setup_begin(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupRun *ret_run, GError **error) {
   int pair[2];
-  *ret_n_fds = 0;
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return wry_errno(error, errno, "socket pair");
-  wry_autofd int ours = pair[0], theirs = pair[1];
-  pid_t pid = wry_isolate_ambient(setup_capabilities, error) ? start(context, theirs, error) : -1;
+  wry_autofd int theirs = pair[1];
+  *ret_run = (WrySetupRun){.sock = pair[0]};
+  ret_run->pid = wry_isolate_ambient(setup_capabilities, error) ? start(context, theirs, error) : -1;
   wry_isolate_ambient(NULL, NULL);
-  if (pid < 0)
-    return FALSE;
-  wry_fd_close(&theirs);
-  gboolean ok = send_request(ours, request, fds, n_fds, error) && receive_reply(ours, ret_reply, ret_fds, ret_n_fds, error);
-  if (!ok)
-    kill(pid, SIGKILL);
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+  if (ret_run->pid > 0 && send_request(ret_run->sock, request, fds, n_fds, error))
+    return TRUE;
+  wry_setup_abandon(ret_run);
+  return FALSE;
+}
+
+static void reap(WrySetupRun *run) {
+  while (waitpid(run->pid, NULL, 0) < 0 && errno == EINTR) {
   }
+  *run = (WrySetupRun){.sock = -1};
+}
+
+void wry_setup_abandon(WrySetupRun *run) {
+  wry_fd_close(&run->sock);
+  if (run->pid <= 0)
+    return;
+  kill(run->pid, SIGKILL);
+  reap(run);
+}
+
+gboolean wry_setup_finish(WrySetupRun *run, WrySetupReply *ret_reply, int *ret_fds, guint *ret_n_fds, GError **error) {
+  gboolean ok = receive_reply(run->sock, ret_reply, ret_fds, ret_n_fds, error);
+  wry_fd_close(&run->sock);
+  if (!ok)
+    kill(run->pid, SIGKILL);
+  reap(run);
   if (ok && !ret_reply->ok) {
     ret_reply->message[sizeof ret_reply->message - 1] = '\0';
     g_set_error(error, WRY_ERROR, CLAMP(ret_reply->code, 0, WRY_ERROR_CODES - 1), "%s", ret_reply->message);
@@ -108,4 +125,15 @@ gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest 
     for (guint i = 0; i < *ret_n_fds; i++)
       close(ret_fds[i]);
   return ok;
+}
+
+gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, WrySetupReply *ret_reply, GError **error) {
+  g_auto(WrySetupRun) run = {.sock = -1};
+  int fds[WRY_MAX_SETUP_FDS];
+  guint n_fds = 0;
+  if (!wry_setup_begin(context, request, NULL, 0, &run, error) || !wry_setup_finish(&run, ret_reply, fds, &n_fds, error))
+    return FALSE;
+  for (guint i = 0; i < n_fds; i++)
+    close(fds[i]);
+  return TRUE;
 }

@@ -52,6 +52,21 @@ static gboolean devices(Job *job, GError **error) {
   return FALSE;
 }
 
+static gboolean network_up(Job *job, GError **error) {
+  return wry_net_up(&job->request, job->netns, &job->reply, job->fds, error);
+}
+
+static gboolean limits(Job *job, GError **error) {
+  g_autoptr(WryCgroup) cgroup = wry_cgroup_open(job->request.cgroup, error);
+  if (!cgroup)
+    return FALSE;
+  job->reply.cgroup_version = (uint32_t)wry_cgroup_version(cgroup);
+  if (wry_cgroup_limit(cgroup, &job->request, error) && set_devices(cgroup, &job->request, error))
+    return TRUE;
+  wry_cgroup_undo(cgroup);
+  return FALSE;
+}
+
 static gboolean network(Job *job, GError **error) {
   if (setns(job->netns, CLONE_NEWNET) != 0)
     return wry_errno(error, errno, "network namespace of the sandbox");
@@ -75,7 +90,8 @@ static const struct {
   guint n_fds;
 } operations[] = {
   [WRY_SETUP_UPLINK_UP] = {uplink_up, 1},     [WRY_SETUP_SANDBOX_UP] = {sandbox_up, 1}, [WRY_SETUP_UPLINK_DOWN] = {uplink_down, 0},
-  [WRY_SETUP_UPLINK_END] = {uplink_end, 0},   [WRY_SETUP_DEVICES] = {devices, 0},
+  [WRY_SETUP_UPLINK_END] = {uplink_end, 0},   [WRY_SETUP_DEVICES] = {devices, 0},       [WRY_SETUP_LIMITS] = {limits, 0},
+  [WRY_SETUP_NETWORK_UP] = {network_up, 1},
 };
 
 /* --- the request ------------------------------------------------------------------------------------------------------- */
@@ -133,7 +149,7 @@ gboolean wry_setup_check(const WrySetupRequest *r, guint n_fds, GError **error) 
   const char *what = r->version != WRY_SETUP_VERSION                                                      ? "version"
                      : r->op >= G_N_ELEMENTS(operations) || !operations[r->op].run                        ? "operation"
                      : operations[r->op].n_fds != n_fds                                                   ? "descriptors"
-                     : !is_cgroup(r->cgroup) || (r->op == WRY_SETUP_DEVICES && !r->cgroup[0])              ? "cgroup"
+                     : !is_cgroup(r->cgroup) || (!r->cgroup[0] && (r->op == WRY_SETUP_DEVICES || r->op == WRY_SETUP_LIMITS))              ? "cgroup"
                      : !is_terminated(r->host_bridge, sizeof r->host_bridge) || (r->host_bridge[0] && !is_interface(r->host_bridge)) ? "host bridge"
                      : r->n_forwards > WRY_MAX_SETUP_FORWARDS                                             ? "forwards"
                      : !check_interfaces(r)                                                               ? "interfaces"

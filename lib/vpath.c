@@ -256,7 +256,8 @@ gboolean wry_vrename(int dirfd, const char *from, const char *to, GError **error
   wry_autofd int to_dir = open_parent(dirfd, to, &new, error);
   if (to_dir < 0) return FALSE;
   if (renameat(from_dir, old, to_dir, new)) return wry_errno(error, errno, "rename %s to %s", from, to);
-  return (fsync(to_dir) == 0 && fsync(from_dir) == 0) || wry_errno(error, errno, "fsync directory of %s", to);
+  gboolean same = old - from == new - to && strncmp(from, to, (gsize)(old - from)) == 0; /* one directory is written once */
+  return (fsync(to_dir) == 0 && (same || fsync(from_dir) == 0)) || wry_errno(error, errno, "fsync directory of %s", to);
 }
 
 /* --- listing ------------------------------------------------------------------------------------------------------------------------------------------------------- */

@@ -8,14 +8,16 @@
  *   SANDBOX_UP    (enters fd 0 = sandbox netns, fd 1 = sandbox cgroup directory v2 or of the v1 memory hierarchy …) per interface: bridge k6t-<p>, tap, addresses, nft; sockets for DHCP,
  *                 DHCPv6 and router advertisements (returned as fds); cgroup limits; device access
  *   UPLINK_DOWN   removes what UPLINK_UP made for this VM
- *   UPLINK_END    removes the bridge and table of the root (last VM gone)
- *   DEVICES       replaces the device rules of a cgroup (hot-plug) */
+ *   UPLINK_END    UPLINK_DOWN, and removes the bridge and table of the root (last VM gone)
+ *   DEVICES       replaces the device rules of a cgroup (hot-plug)
+ *   LIMITS        cgroup limits and device access alone: what a sandbox must have before anything of it runs
+ *   NETWORK_UP    (fd 0 = sandbox netns) UPLINK_UP and SANDBOX_UP's network in one process, without a cgroup */
 #include <stdint.h>
 #include "limits.h"
 
 #define WRY_SETUP_VERSION 1u
 
-enum { WRY_SETUP_UPLINK_UP = 1, WRY_SETUP_SANDBOX_UP, WRY_SETUP_UPLINK_DOWN, WRY_SETUP_UPLINK_END, WRY_SETUP_DEVICES };
+enum { WRY_SETUP_UPLINK_UP = 1, WRY_SETUP_SANDBOX_UP, WRY_SETUP_UPLINK_DOWN, WRY_SETUP_UPLINK_END, WRY_SETUP_DEVICES, WRY_SETUP_LIMITS, WRY_SETUP_NETWORK_UP };
 enum { WRY_BIND_MASQUERADE = 1, WRY_BIND_BRIDGE };
 enum { WRY_PROTO_TCP = 6, WRY_PROTO_UDP = 17 };
 

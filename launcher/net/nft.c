@@ -1,5 +1,4 @@
-/* Edges of the network code that are no netlink: nft as a separate process that reads one transaction from a pipe, and sysctls. The ruleset is written before the program is waited
- * for; a ruleset is smaller than a pipe's buffer, so this cannot block. */
+/* Edges of the network code that are no netlink: nft as a separate process that reads one transaction from a file in memory, and sysctls. */
 #include "launcher/net/nft.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
@@ -38,33 +37,74 @@ static char *first_line(int fd) {
   return text;
 }
 
-gboolean wry_nft_apply(const char *ruleset, GError **error) {
+struct WryNft {
+  pid_t pid; /* 0: there was nothing to do */
+  int out;   /* what nft prints */
+};
+
+static gboolean spawn(WryNft *nft, int in, GError **error) {
   char *const argv[] = {(char *)"nft", (char *)"-f", (char *)"-", NULL};
   char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin", NULL};
   posix_spawn_file_actions_t actions;
-  pid_t pid;
-  int status = 0;
-  if (!ruleset || !ruleset[0])
-    return TRUE;
-  wry_autofd int in = text_fd(ruleset, error);
-  wry_autofd int out = in < 0 ? -1 : memfd_create("nft", MFD_CLOEXEC);
-  if (out < 0)
-    return FALSE;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in, 0);
-  posix_spawn_file_actions_adddup2(&actions, out, 1);
-  posix_spawn_file_actions_adddup2(&actions, out, 2);
-  int problem = posix_spawn(&pid, NFT_PROGRAM, &actions, NULL, argv, environment);
+  posix_spawn_file_actions_adddup2(&actions, nft->out, 1);
+  posix_spawn_file_actions_adddup2(&actions, nft->out, 2);
+  int problem = posix_spawn(&nft->pid, NFT_PROGRAM, &actions, NULL, argv, environment);
   posix_spawn_file_actions_destroy(&actions);
-  if (problem != 0)
-    return wry_errno(error, problem, "start of nft");
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+  if (problem == 0)
     return TRUE;
-  g_autofree char *line = first_line(out);
+  nft->pid = 0;
+  return wry_errno(error, problem, "start of nft");
+}
+
+WryNft *wry_nft_start(const char *ruleset, GError **error) {
+  g_autoptr(WryNft) nft = g_new0(WryNft, 1);
+  nft->out = -1;
+  if (!ruleset || !ruleset[0])
+    return g_steal_pointer(&nft);
+  wry_autofd int in = text_fd(ruleset, error);
+  if (in < 0)
+    return NULL;
+  nft->out = memfd_create("nft", MFD_CLOEXEC);
+  if (nft->out < 0) {
+    wry_errno(error, errno, "output of nft");
+    return NULL;
+  }
+  return spawn(nft, in, error) ? g_steal_pointer(&nft) : NULL;
+}
+
+/* TRUE when nft has done what it was told. */
+static gboolean await(WryNft *nft) {
+  int status = 0;
+  if (nft->pid == 0)
+    return TRUE;
+  while (waitpid(nft->pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  nft->pid = 0;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+gboolean wry_nft_finish(WryNft *take_nft, GError **error) {
+  g_autoptr(WryNft) nft = take_nft;
+  if (!nft || await(nft))
+    return TRUE;
+  g_autofree char *line = first_line(nft->out);
   g_set_error(error, WRY_ERROR, WRY_ERROR_FAILED, "nft refused the ruleset: %s", line ? line : "no message");
   return FALSE;
+}
+
+void wry_nft_free(WryNft *nft) {
+  if (!nft)
+    return;
+  await(nft);
+  wry_fd_close(&nft->out);
+  g_free(nft);
+}
+
+gboolean wry_nft_apply(const char *ruleset, GError **error) {
+  WryNft *nft = wry_nft_start(ruleset, error);
+  return nft && wry_nft_finish(nft, error);
 }
 
 int wry_sysctl_get(const char *name) {

@@ -54,9 +54,10 @@ static gboolean make_bridge_and_tap(WryNl *nl, const WrySetupRequest *request, c
          wry_link_set_up(nl, n->bridge, error) && set_sysctls(n, error);
 }
 
-static gboolean masquerade_up(WryNl *nl, const WrySetupRequest *request, const WrySetupInterface *n, WrySetupInterfaceResult *result, GError **error) {
+static gboolean masquerade_up(WryNl *nl, const WrySetupRequest *request, const WrySetupInterface *n, WrySetupInterfaceResult *result, WryNft **ret_nft, GError **error) {
   g_autofree char *ruleset = wry_ruleset_masquerade(n, result->pod4.set, result->pod6.set);
-  if (!make_bridge_and_tap(nl, request, n, masquerade_mac, result->mtu, error))
+  *ret_nft = wry_nft_start(ruleset, error);
+  if (!*ret_nft || !make_bridge_and_tap(nl, request, n, masquerade_mac, result->mtu, error))
     return FALSE;
   if (result->pod4.set && n->guest4.set) {
     result->guest4 = n->guest4;
@@ -70,7 +71,7 @@ static gboolean masquerade_up(WryNl *nl, const WrySetupRequest *request, const W
     if (!wry_addr_add6(nl, n->bridge, &n->gateway6, error))
       return FALSE;
   }
-  return wry_nft_apply(ruleset, error);
+  return TRUE;
 }
 
 static void random_mac(uint8_t mac[6]) {
@@ -91,7 +92,8 @@ static void show_addresses(WryNl *nl, const WrySetupInterface *n, const WrySetup
   wry_sysctl_set("ipv4/conf/all/arp_ignore", "1", NULL);
 }
 
-static gboolean bridge_up(WryNl *nl, const WrySetupRequest *request, const WrySetupInterface *n, WrySetupInterfaceResult *result, GError **error) {
+static gboolean bridge_up(WryNl *nl, const WrySetupRequest *request, const WrySetupInterface *n, WrySetupInterfaceResult *result, WryNft **ret_nft, GError **error) {
+  (void)ret_nft;
   g_autofree char *nic = g_strdup_printf("%s-nic", n->pod);
   uint8_t fresh[6];
   random_mac(fresh);
@@ -148,11 +150,12 @@ static gboolean interface_up(WryNl *nl, const WrySetupRequest *request, guint i,
   const WrySetupInterface *n = &request->interfaces[i];
   WrySetupInterfaceResult *result = &reply->interfaces[i];
   gboolean masquerade = n->binding == WRY_BIND_MASQUERADE;
+  g_autoptr(WryNft) nft = NULL;
   if (!pod_addresses(nl, request, n, result, error))
     return FALSE;
-  if (!(masquerade ? masquerade_up : bridge_up)(nl, request, n, result, error))
+  if (!(masquerade ? masquerade_up : bridge_up)(nl, request, n, result, &nft, error))
     return FALSE;
-  return open_sockets(nl, n, result, i, reply, fds, error);
+  return open_sockets(nl, n, result, i, reply, fds, error) && wry_nft_finish(g_steal_pointer(&nft), error);
 }
 
 gboolean wry_net_sandbox_up(const WrySetupRequest *request, WrySetupReply *reply, int fds[WRY_MAX_SETUP_FDS], GError **error) {

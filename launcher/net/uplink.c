@@ -7,6 +7,9 @@
 #include "launcher/net/net.h"
 #include "launcher/net/nft.h"
 #include "launcher/net/ruleset.h"
+#include "wherry/error.h"
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,41 +52,70 @@ static gboolean forward_restore(WryNl *nl, const char *bridge, GError **error) {
 /* The root's bridge, made once. */
 static gboolean root_bridge(WryNl *nl, const WrySetupRequest *request, const char *bridge, GError **error) {
   g_autofree char *localnet = g_strdup_printf("ipv4/conf/%s/route_localnet", bridge);
-  g_autofree char *ruleset = wry_ruleset_uplink(request);
   if (wry_link_index(nl, bridge) == 0 && (!wry_link_add_bridge(nl, bridge, NULL, error) || !forward_on(nl, bridge, error)))
     return FALSE;
   return wry_addr_add4(nl, bridge, &request->pod4_gateway, error) && wry_addr_add6(nl, bridge, &request->pod6_gateway, error) && wry_link_set_up(nl, bridge, error) &&
-         wry_sysctl_set(localnet, "1", error) && wry_nft_apply(ruleset, error);
+         wry_sysctl_set(localnet, "1", error);
 }
 
-gboolean wry_net_uplink_up(const WrySetupRequest *request, int sandbox_netns_fd, GError **error) {
+/* The root's table, and the VM's when it has port forwards, in one transaction. */
+static WryNft *start_rules(const WrySetupRequest *request, GError **error) {
+  g_autofree char *root = wry_ruleset_uplink(request), *forwards = wry_ruleset_forwards(request), *both = g_strconcat(root, forwards, NULL);
+  return wry_nft_start(both, error);
+}
+
+static gboolean veth_up(WryNl *nl, const char *veth, const char *bridge, int netns, GError **error) {
+  return wry_link_delete(nl, veth, error) && wry_link_add_veth(nl, veth, "eth0", netns, error) && wry_link_set_master(nl, veth, bridge, error) && wry_link_set_up(nl, veth, error);
+}
+
+/* All but nft's end. */
+static WryNft *start_uplink(const WrySetupRequest *request, int netns, GError **error) {
   g_autoptr(WryNl) nl = wry_nl_open(error);
   gboolean own = request->host_bridge[0] == '\0';
   char bridge[16], veth[16];
   wry_uplink_bridge_name(request, bridge);
   wry_uplink_veth_name(request, veth);
-  g_autofree char *forwards = own ? wry_ruleset_forwards(request) : NULL;
   if (!nl || (own && !root_bridge(nl, request, bridge, error)))
+    return NULL;
+  g_autoptr(WryNft) nft = own ? start_rules(request, error) : wry_nft_start(NULL, error);
+  return nft && veth_up(nl, veth, own ? bridge : request->host_bridge, netns, error) ? g_steal_pointer(&nft) : NULL;
+}
+
+gboolean wry_net_uplink_up(const WrySetupRequest *request, int sandbox_netns_fd, GError **error) {
+  WryNft *nft = start_uplink(request, sandbox_netns_fd, error);
+  return nft && wry_nft_finish(nft, error);
+}
+
+gboolean wry_net_up(const WrySetupRequest *request, int sandbox_netns_fd, WrySetupReply *reply, int fds[WRY_MAX_SETUP_FDS], GError **error) {
+  g_autoptr(WryNft) nft = start_uplink(request, sandbox_netns_fd, error);
+  if (!nft) {
+    g_prefix_error(error, "uplink: ");
     return FALSE;
-  if (!wry_link_delete(nl, veth, error) || !wry_link_add_veth(nl, veth, "eth0", sandbox_netns_fd, error))
-    return FALSE;
-  return wry_link_set_master(nl, veth, own ? bridge : request->host_bridge, error) && wry_link_set_up(nl, veth, error) && wry_nft_apply(forwards, error);
+  }
+  if (setns(sandbox_netns_fd, CLONE_NEWNET) != 0)
+    return wry_errno(error, errno, "network namespace of the sandbox");
+  return wry_net_sandbox_up(request, reply, fds, error) && wry_nft_finish(g_steal_pointer(&nft), error);
 }
 
 gboolean wry_net_uplink_down(const WrySetupRequest *request, GError **error) {
   g_autoptr(WryNl) nl = wry_nl_open(error);
   g_autofree char *ruleset = wry_ruleset_forwards_remove(request);
+  g_autoptr(WryNft) nft = nl ? wry_nft_start(ruleset, error) : NULL;
   char veth[16];
   wry_uplink_veth_name(request, veth);
-  return nl && wry_link_delete(nl, veth, error) && wry_nft_apply(ruleset, error);
+  return nft && wry_link_delete(nl, veth, error) && wry_nft_finish(g_steal_pointer(&nft), error);
 }
 
 gboolean wry_net_uplink_end(const WrySetupRequest *request, GError **error) {
   g_autoptr(WryNl) nl = wry_nl_open(error);
-  g_autofree char *ruleset = wry_ruleset_uplink_remove(request);
-  char bridge[16];
+  g_autofree char *forwards = wry_ruleset_forwards_remove(request), *root = wry_ruleset_uplink_remove(request), *both = g_strconcat(forwards, root, NULL);
+  g_autoptr(WryNft) nft = nl ? wry_nft_start(both, error) : NULL;
+  char veth[16], bridge[16];
+  wry_uplink_veth_name(request, veth);
   wry_uplink_bridge_name(request, bridge);
-  if (!nl || wry_link_index(nl, bridge) == 0)
-    return nl != NULL;
-  return forward_restore(nl, bridge, error) && wry_link_delete(nl, bridge, error) && wry_nft_apply(ruleset, error);
+  if (!nft || !wry_link_delete(nl, veth, error))
+    return FALSE;
+  if (wry_link_index(nl, bridge) != 0 && (!forward_restore(nl, bridge, error) || !wry_link_delete(nl, bridge, error)))
+    return FALSE;
+  return wry_nft_finish(g_steal_pointer(&nft), error);
 }
