@@ -19,10 +19,11 @@ spec:
         memory: {{guest: 16Mi}}
         resources: {{limits: {{cpu: 500m, memory: 64Mi}}}}
         devices:
-          autoattachPodInterface: false
           autoattachGraphicsDevice: false
           autoattachMemBalloon: false
           disks: [{{name: root, disk: {{bus: virtio}}}}]
+          interfaces: [{{name: default, masquerade: {{}}}}]
+      networks: [{{name: default, pod: {{}}}}]
       volumes:
         - name: root
           containerDisk: {{image: "localhost/wherry/bootsector:1"}}
@@ -32,7 +33,13 @@ spec:
 def small(node, name, strategy="Always"):
     """A virtual machine of the boot sector guest: up at once, 16 MiB."""
     node.put(f"/root/{name}.yaml", SMALL.format(name=name, strategy=strategy))
+    answers(node)
     node.run(f"wherryctl apply -f /root/{name}.yaml")
+
+
+def answers(node):
+    """After a boot or a restart: the service may still be on its way."""
+    node.wait_for("wherryctl get vm >/dev/null", 120)
 
 
 def demo(node):
@@ -73,10 +80,10 @@ def diagnosis(node, name):
                         f"journalctl -k --no-pager | grep -E 'type=1326|Out of memory|oom-kill' | tail -n 5; wherryctl logs {name} | tail -n 10")[1]
 
 
-def process(node, uid):
-    """(pid, cgroup) of the one QEMU that serves the VMI."""
+def process(node, name):
+    """(pid, cgroup) of the one QEMU of the VM."""
     lines = node.run("for p in $(pidof qemu-system-x86_64); do "
                      "echo $p $(cut -d: -f3 /proc/$p/cgroup) $(tr '\\0' ' ' </proc/$p/cmdline); done").splitlines()
-    mine = [line.split(" ", 2) for line in lines if uid in line]
-    check(len(mine) == 1, f"{len(mine)} QEMU processes for {uid}: {lines}")
+    mine = [line.split(" ", 2) for line in lines if f"guest=default_{name}," in line]
+    check(len(mine) == 1, f"{len(mine)} QEMU processes for {name}: {lines}")
     return int(mine[0][0]), mine[0][1]

@@ -10,8 +10,8 @@ def guest(bed, name):
     """(node, cgroup of QEMU) for a fresh small guest."""
     node = bed.fresh()
     small(node, name)
-    uid = running(node, name)["metadata"]["uid"]
-    return node, process(node, uid)[1]
+    running(node, name)
+    return node, process(node, name)[1]
 
 
 @case("memory: the limit is in force, and who passes it is killed")

@@ -1,5 +1,5 @@
 """Reboot, power cut and a full disk: which guests are there afterwards."""
-from guests import demo, get, printed, process, running, small
+from guests import answers, demo, get, printed, process, running, small
 from suite import case, check
 
 FILL = "fallocate -l $(($(stat -fc '%a*%S' /) - {leave})) /root/fill 2>/dev/null; dd if=/dev/zero of=/root/fill2 bs=4k 2>/dev/null; true"
@@ -11,6 +11,7 @@ def reboot(bed):
     demo(node)
     small(node, "halted", "Halted")
     node.reboot()
+    answers(node)
     running(node, "demo", 120)
     previous = node.run("wherryctl logs --previous demo")
     check("guest: going down" in previous, f"the guest was not asked: {previous[-800:]}")
@@ -24,11 +25,13 @@ def power_cut(bed):
     strategies = {"always": "Always", "rerun": "RerunOnFailure", "manual": "Manual", "halted": "Halted"}
     for name, strategy in strategies.items():
         small(node, name, strategy)
-    old = {name: running(node, name)["metadata"]["uid"] for name in ("always", "rerun")}
+    for name in ("always", "rerun"):
+        running(node, name)
     node.power_cut()
-    for name in old:
-        after = running(node, name, 120)
-        process(node, after["metadata"]["uid"])
+    answers(node)
+    for name in ("always", "rerun"):
+        running(node, name, 120)
+        process(node, name)
     check(len(node.run("pidof qemu-system-x86_64").split()) == 2, "more than the two")
     for name in ("manual", "halted"):
         check(get(node, "vm", name) is not None and get(node, "vmi", name) is None, name)
@@ -43,8 +46,10 @@ def power_cut_while_starting(bed):
         small(node, f"next{number}")
         node.run(f"sync; sleep {pause}")
         node.power_cut()
+    answers(node)
     for name in ("first", "next0", "next1", "next2"):
-        process(node, running(node, name, 180)["metadata"]["uid"])
+        running(node, name, 180)
+        process(node, name)
 
 
 @case("a full disk takes no guest down, also when the service restarts on it, and all recovers when there is room")
@@ -52,15 +57,15 @@ def full_disk(bed):
     node = bed.fresh()
     small(node, "full")
     before = running(node, "full")
-    pid = process(node, before["metadata"]["uid"])
+    pid = process(node, "full")
     node.run(FILL.format(leave=1 << 20), 120)
     check(int(node.run("stat -fc %a /")) < 256, "the disk is not full")
     node.run("systemctl restart wherry-handler", 60)
     node.wait_for("wherryctl get vmi full", 60)
-    check(process(node, before["metadata"]["uid"]) == pid, "another QEMU after a restart")
+    check(process(node, "full") == pid, "another QEMU after a restart")
     node.run("systemctl kill -s KILL wherry-handler")
     node.wait_for("wherryctl get vmi full", 60)
-    check(process(node, before["metadata"]["uid"]) == pid, "another QEMU after kill -9")
+    check(process(node, "full") == pid, "another QEMU after kill -9")
     node.run("rm /root/fill /root/fill2")
     small(node, "later")
     running(node, "later", 120)
@@ -74,6 +79,8 @@ def full_disk_power_cut(bed):
     running(node, "full")
     node.run(FILL.format(leave=0), 120)
     node.power_cut()
+    answers(node)
     check(get(node, "vm", "full") is not None, "the object is gone")
     node.run("rm -f /root/fill /root/fill2")
-    process(node, running(node, "full", 180)["metadata"]["uid"])
+    running(node, "full", 180)
+    process(node, "full")

@@ -1,7 +1,7 @@
 """The service as installed: it starts, runs a Linux guest under KVM, and is upgraded under its guests."""
 import re
 
-from guests import demo, get, printed, process, running, small
+from guests import answers, demo, printed, process, running, small
 from suite import case, check
 
 
@@ -9,7 +9,7 @@ from suite import case, check
 def service_starts(bed):
     node = bed.fresh()
     check(node.run("systemctl is-active wherry-handler").strip() == "active", "not active")
-    check("works" in node.wait_for("journalctl -u wherry-handler --no-pager | grep -o 'kvm=.*'", 60), "KVM")
+    check("usable" in node.wait_for("journalctl -u wherry-handler --no-pager | grep -o 'kvm=.*'", 60), "KVM")
     owners = node.run("stat -c %U /proc/$(pgrep -f 'wherry/handler' -o)/. ; ps -o user= -C handler | sort -u")
     check("wherry" in owners.split(), f"no half runs as wherry: {owners}")
 
@@ -21,7 +21,7 @@ def demo_under_kvm(bed):
     log = node.run("wherryctl logs demo")
     check(re.search(r"guest: gateway \S+ answers", log), log[-1500:])
     check("hello from cloud-init on demo" in log, log[-1500:])
-    pid, _ = process(node, get(node, "vmi", "demo")["metadata"]["uid"])
+    pid, _ = process(node, "demo")
     line = node.run(f"tr '\\0' ' ' </proc/{pid}/cmdline")
     check("accel=kvm" in line or "-accel kvm" in line, line)
     fields = dict(row.split(":\t", 1) for row in node.run(f"cat /proc/{pid}/status").splitlines() if ":\t" in row)
@@ -38,7 +38,7 @@ def upgrade(bed):
     node = bed.fresh()
     small(node, "kept")
     before = running(node, "kept")
-    pid = process(node, before["metadata"]["uid"])
+    pid = process(node, "kept")
     printed(node, "kept", "boot sector: hello")
     for step in ("systemctl restart wherry-handler", "systemctl kill -s KILL wherry-handler",
                  # A new version: another file under the same name.
@@ -46,11 +46,11 @@ def upgrade(bed):
                  "mv /usr/libexec/wherry.new /usr/libexec/wherry && systemctl restart wherry-handler",
                  "systemctl stop wherry-handler && sleep 2 && systemctl start wherry-handler"):
         node.run(step)
-        node.wait_for("systemctl is-active wherry-handler && wherryctl get vmi kept")
+        answers(node)
         after = running(node, "kept")
         check(after["metadata"]["uid"] == before["metadata"]["uid"], f"{step}: another VMI")
-        check(process(node, after["metadata"]["uid"]) == pid, f"{step}: another QEMU")
-    node.run("(sleep 1; printf 'still here\\r'; sleep 2) | wherryctl console kept --timeout 10s >/dev/null 2>&1; true")
+        check(process(node, "kept") == pid, f"{step}: another QEMU")
+    node.run("(sleep 1; printf 'still here\\r'; sleep 2) | timeout 5 wherryctl console kept >/dev/null 2>&1; true")
     printed(node, "kept", "still here", 20)
 
 
