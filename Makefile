@@ -94,7 +94,7 @@ SCOMPILE = $(CC) $(CPPFLAGS_wry) $(CPPFLAGS) $(CFLAGS_wry) $(HARDEN) $(CFLAGS) -
 LINK     = $(CC) $(VARIANT_FLAGS) $(CFLAGS) $(LDFLAGS_wry) $(LDFLAGS)
 # init's code has a fixed low address, apart from every other program's: its system call policy tells callers by that.
 STATIC   := -static-pie
-$(BUILD)/launcher-init: STATIC := -static -no-pie
+$(BUILD)/launcher-init: STATIC := -static
 SLINK    = $(CC) $(HARDEN) $(CFLAGS) $(STATIC) -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
 # --- what is built ----------------------------------------------------------------------------------------------------
