@@ -257,7 +257,11 @@ static gboolean turn(gpointer data) {
   wry_guest_ref(guest);
   decide_and_act(guest);
   WryInstance *vmi = guest->fleet ? wry_guest_vmi(guest) : NULL;
-  if (vmi && vmi->deletionTimestamp && guest->life >= WRY_LIFE_NEW && guest->life < WRY_LIFE_STOPPING) wry_guest_stop(guest, -1);
+  gboolean stoppable = vmi && guest->life >= WRY_LIFE_NEW && guest->life < WRY_LIFE_STOPPING;
+  if (stoppable && vmi->deletionTimestamp)
+    wry_guest_stop(guest, -1);
+  else if (stoppable && guest->fleet->closing)
+    wry_guest_stop_for_now(guest, -1);
   if (vmi && guest->life == WRY_LIFE_NEW) wry_guest_try_start(guest);
   if (vmi) {
     g_autofree char *now = wry_now_text();

@@ -29,7 +29,8 @@ WryFleet *wry_fleet_new(const WryFleetOptions *options, WryRoot *root, WryFleetS
 void wry_fleet_free(WryFleet *fleet);
 /* The image store changed. */
 void wry_fleet_images_changed(WryFleet *fleet);
-/* Stops every VM (grace_seconds < 0: each with its own grace period), then calls `done`. Nothing is started any more. May be called again with a shorter grace. */
+/* Stops every guest (grace_seconds < 0: each with its own grace period), then calls `done`. Nothing is started any more; the next handler starts again what its run strategy says, as
+ * after a reboot. May be called again with a shorter grace. */
 void wry_fleet_stop_all(WryFleet *fleet, gint64 grace_seconds, void (*done)(gpointer data), gpointer data);
 
 WryObjects *wry_fleet_objects(WryFleet *fleet);

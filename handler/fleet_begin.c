@@ -303,7 +303,7 @@ void wry_fleet_free(WryFleet *fleet) {
 }
 
 /* --- stop of all --------------------------------------------------------------------------------------------------------------------------------------- */
-static gboolean runs(const WryGuest *guest) { return guest->life != WRY_LIFE_NONE && guest->life != WRY_LIFE_OVER; }
+static gboolean runs(const WryGuest *guest) { return guest->life != WRY_LIFE_NONE && guest->life != WRY_LIFE_NEW && guest->life != WRY_LIFE_OVER; }
 
 void wry_fleet_check_closed(WryFleet *fleet) {
   GHashTableIter iter;
@@ -329,7 +329,7 @@ void wry_fleet_stop_all(WryFleet *fleet, gint64 grace_seconds, void (*done)(gpoi
   }
   g_hash_table_iter_init(&iter, fleet->guests);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    wry_guest_stop(value, grace_seconds);
+    wry_guest_stop_for_now(value, grace_seconds);
     wry_fleet_kick(value);
   }
   wry_fleet_check_closed(fleet);

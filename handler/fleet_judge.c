@@ -11,11 +11,14 @@
 #include "wherry/record.h"
 #include "wherry/vpath.h"
 
+#define NODE_SHUTDOWN "NodeShutdown"
+
 /* What the handler did, by guest->end_reason. */
 static const struct { const char *reason, *message; } own[] = {
   {"StartTimeout", "The guest did not come up within the time that a start may take."},
   {"StartFailed", "The domain could not be started."},
   {"LivenessProbeFailed", "The liveness probe failed."},
+  {NODE_SHUTDOWN, "The guest was shut down with its node."},
   {"Killed", "The guest did not shut down within its grace period and was ended."},
 };
 
@@ -37,6 +40,12 @@ static WryVerdict of_report(const WryInstance *vmi) {
   return wry_status_verdict(vmi->report, vmi->object->spec, wry_instance_grace(vmi));
 }
 
+/* It was started under another boot of the node, and runs by the record. */
+static gboolean rebooted(const WryGuest *guest) {
+  const WryInstance *vmi = wry_guest_vmi(guest);
+  return vmi->bootId && g_strcmp0(vmi->bootId, guest->fleet->options->boot_id) != 0;
+}
+
 /* Nobody said how it ended. */
 static WryVerdict of_handler(const WryGuest *guest) {
   const WryInstance *vmi = wry_guest_vmi(guest);
@@ -45,9 +54,14 @@ static WryVerdict of_handler(const WryGuest *guest) {
     return (WryVerdict){WRY_PHASE_SUCCEEDED, "Killed", "The guest was ended without a grace period."};
   for (gsize i = 0; guest->end_reason && i < G_N_ELEMENTS(own); i++)
     if (strcmp(own[i].reason, guest->end_reason) == 0) return (WryVerdict){WRY_PHASE_FAILED, own[i].reason, own[i].message};
-  if (vmi->bootId && g_strcmp0(vmi->bootId, guest->fleet->options->boot_id) != 0)
-    return (WryVerdict){WRY_PHASE_FAILED, "NodeReboot", "The node went down while the guest ran."};
+  if (rebooted(guest)) return (WryVerdict){WRY_PHASE_FAILED, "NodeReboot", "The node went down while the guest ran."};
   return (WryVerdict){WRY_PHASE_FAILED, "LauncherGone", "The VM's sandbox ended without a word."};
+}
+
+/* A node that goes down in order shuts its guests down: what they say then ("Shutdown") is not the guest's wish, and must not keep a VM down that is to run. */
+static gboolean is_ours(const WryGuest *guest) {
+  static const char *const reasons[] = {"LivenessProbeFailed", NODE_SHUTDOWN, NULL};
+  return (guest->end_reason && g_strv_contains(reasons, guest->end_reason)) || (rebooted(guest) && !wry_guest_vmi(guest)->deletionTimestamp);
 }
 
 static WryVerdict judge(WryGuest *guest) {
@@ -61,15 +75,13 @@ static WryVerdict judge(WryGuest *guest) {
       verdict = of_report(vmi);
     }
   }
-  if (verdict.phase == WRY_PHASE_NONE) return of_handler(guest);
-  gboolean forced = guest->end_reason && strcmp(guest->end_reason, "LivenessProbeFailed") == 0;
-  return forced ? of_handler(guest) : verdict;
+  return verdict.phase == WRY_PHASE_NONE || is_ours(guest) ? of_handler(guest) : verdict;
 }
 
 static void count_failure(WryGuest *guest) {
   WryGuestState *state = guest->object->state;
   const WryInstance *vmi = state->vmi;
-  if (wry_opt_bool(vmi->reachedRunning, FALSE) || vmi->deletionTimestamp || !wry_guest_is_vm(guest)) return;
+  if (wry_opt_bool(vmi->reachedRunning, FALSE) || vmi->deletionTimestamp || guest->fleet->closing || !wry_guest_is_vm(guest)) return;
   state->failures = (WryOptInt){TRUE, state->failures.v + 1};
   state->retryAt = (WryOptInt){TRUE, wry_now_seconds() + wry_backoff_seconds(state->failures.v, g_random_double())};
   g_free(state->failedUid);
@@ -79,7 +91,7 @@ static void count_failure(WryGuest *guest) {
 static void tell(WryGuest *guest, const WryVerdict *verdict) {
   const WryInstance *vmi = wry_guest_vmi(guest);
   const char *detail = guest->end_message ? guest->end_message : vmi->report && vmi->report->message ? vmi->report->message : NULL;
-  if (verdict->phase == WRY_PHASE_SUCCEEDED) {
+  if (verdict->phase == WRY_PHASE_SUCCEEDED || strcmp(verdict->reason, NODE_SHUTDOWN) == 0) {
     wry_guest_vmi_event(guest, FALSE, "Stopped", "The VirtualMachineInstance was shut down.");
     return;
   }

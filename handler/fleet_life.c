@@ -117,6 +117,16 @@ void wry_guest_stop(WryGuest *guest, gint64 grace) {
   if (guest->life != WRY_LIFE_STOPPING || shorter) wry_guest_feed(guest, WRY_EVENT_STOP);
 }
 
+void wry_guest_stop_for_now(WryGuest *guest, gint64 grace) {
+  WryInstance *vmi = wry_guest_vmi(guest);
+  if (!vmi || guest->life == WRY_LIFE_NEW) return;
+  gboolean shorter = grace >= 0 && grace < wry_instance_grace(vmi);
+  if (shorter) vmi->deletionGraceSeconds = (WryOptInt){TRUE, grace};
+  if (!vmi->deletionTimestamp) guest->end_reason = "NodeShutdown";
+  if (guest->stop_started == 0 || shorter) guest->stop_started = g_get_monotonic_time();
+  if (guest->life != WRY_LIFE_STOPPING || shorter) wry_guest_feed(guest, WRY_EVENT_STOP);
+}
+
 /* --- the table's actions ------------------------------------------------------------------------------------------------------------------------------- */
 static void on_finish_answer(const WryMsgReply *reply G_GNUC_UNUSED, int *fd G_GNUC_UNUSED, const GError *error G_GNUC_UNUSED, gpointer data) { wry_guest_unref(data); }
 

@@ -72,6 +72,8 @@ void wry_guest_feed(WryGuest *guest, WryEvent event);
 void wry_guest_adopt(WryGuest *guest);
 /* Marks the VMI as being deleted (grace < 0: its own) and begins to stop it; repeated with a shorter grace it shortens the stop. */
 void wry_guest_stop(WryGuest *guest, gint64 grace);
+/* The handler is to end and its guests with it: stops what runs, as a node that goes down does. Nothing of it is recorded but the end: the run strategies bring the VMs back. */
+void wry_guest_stop_for_now(WryGuest *guest, gint64 grace);
 /* Tries to start a VMI that waits (life NEW). */
 void wry_guest_try_start(WryGuest *guest);
 /* The launcher's callbacks, `data` is the fleet. */

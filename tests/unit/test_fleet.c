@@ -374,20 +374,57 @@ END_TEST
 
 static void on_all_stopped(gpointer data) { *(gboolean *)data = TRUE; }
 
+/* The handler's end with its guests: each has its grace period, and comes back with the next handler where its strategy says so. */
 START_TEST(stop_all) {
   FakeNode *node = fake_node_new();
   gboolean done = FALSE;
   fake_node_begin(node);
   write_vm(node, "a", "Always");
-  FakeLauncher *launcher = bring_up(node, "a");
+  write_vm(node, "r", "RerunOnFailure");
+  write_vm(node, "o", "Once");
+  const char *const names[] = {"a", "r", "o"};
+  FakeLauncher *launchers[3];
+  for (guint i = 0; i < 3; i++) launchers[i] = bring_up(node, names[i]);
+  node->image_there = FALSE;
+  write_vm(node, "waits", "Always");
+  fake_wait(fake_life(node, "waits") == WRY_LIFE_NEW);
   wry_fleet_stop_all(node->fleet, -1, on_all_stopped, &done);
-  fake_wait(fake_launcher_got(launcher, "shutdown"));
-  fake_launcher_report(launcher, "Shutoff", "Shutdown", NULL);
+  for (guint i = 0; i < 3; i++) {
+    fake_wait(fake_launcher_got(launchers[i], "shutdown"));
+    fake_launcher_report(launchers[i], "Shutoff", "Shutdown", NULL);
+  }
   fake_wait(done);
-  ck_assert_int_eq(fake_life(node, "a"), WRY_LIFE_OVER);
   ck_assert_uint_eq(fake_node_alive(node), 0);
-  ck_assert_uint_eq(node->starts, 1);
+  ck_assert_uint_eq(node->starts, 3);
+  for (guint i = 0; i < 3; i++) fake_launcher_free(launchers[i]);
+  fake_node_crash(node);
+  node->image_there = TRUE;
+  fake_node_begin(node);
+  fake_wait(node->starts == 6); /* a, r and the one that waited */
+  fake_settle();
+  ck_assert_uint_eq(node->starts, 6);
+  ck_assert_str_eq(wry_guest_vmi(fake_guest(node, "o"))->reason, "NodeShutdown");
+  fake_node_free(node);
+}
+END_TEST
+
+/* An orderly shutdown of the node ends the guests without a handler; that is no wish of the guests. */
+START_TEST(orderly_reboot) {
+  FakeNode *node = fake_node_new();
+  fake_node_begin(node);
+  write_vm(node, "r", "RerunOnFailure");
+  FakeLauncher *launcher = bring_up(node, "r");
+  g_autofree char *vmi = g_strdup(fake_vmi(node, "r")), *vm = g_strdup(wry_object_meta(fake_guest(node, "r")->object)->uid);
+  fake_node_crash(node);
   fake_launcher_free(launcher);
+  g_autofree char *path = g_strdup_printf("vms/%s", vm), *body = g_strdup_printf("{\"vmi\":\"%s\",\"report\":{\"state\":\"Shutoff\",\"reason\":\"Shutdown\"}}", vmi);
+  wry_autofd int fd = wry_vmkdir(node->state, path, 0755, NULL);
+  ck_assert(wry_record_write(fd, WRY_FINAL_RECORD, body, strlen(body), NULL));
+  fake_node_kill(node, vmi);
+  node->options.boot_id = "boot2";
+  fake_node_begin(node);
+  fake_wait(node->starts == 2);
+  ck_assert(fake_event(node, "NodeReboot"));
   fake_node_free(node);
 }
 END_TEST
@@ -640,6 +677,7 @@ int main(void) {
   tcase_add_test(tests, bad_file_touches_nothing_else);
   tcase_add_test(tests, orphans_end);
   tcase_add_test(tests, stop_all);
+  tcase_add_test(tests, orderly_reboot);
   tcase_add_test(tests, claims);
   tcase_add_test(tests, single_vmi);
   tcase_add_test(tests, readiness_by_tcp);
