@@ -4,6 +4,7 @@
 #include "handler/sandbox.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
+#include "wherry/landlock_abi.h"
 #include "wherry/vpath.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +99,7 @@ gboolean wry_sandbox_probe(const WryPrivContext *context, guint32 mode, WryRootR
   int status = 0;
   reply->kvm_present = wry_vexists(context->host_root_fd, "dev/kvm");
   reply->kvm_usable = reply->kvm_present && mode == 1;
+  reply->landlock_abi = (guint32)wry_ll_abi();
   reply->cgroup_version = (uint8_t)wry_sandbox_cgroup_version();
   if (reply->kvm_present && mode == 0) {
     if (!probe(context, TRUE, kvm_argv, &status, error))

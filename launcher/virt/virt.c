@@ -8,6 +8,8 @@
 #include "launcher/virt/virt.h"
 #include "launcher/virt/virt_private.h"
 #include "wherry/error.h"
+#include "wherry/fd.h"
+#include "wherry/vpath.h"
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -293,11 +295,23 @@ void wry_virt_free(WryVirt *virt) {
   /* The rest belongs to threads that may still be in a call; it is freed with the process, of which this is the end. */
 }
 
+/* Beside the cache: what answered, for whoever looks after the node. */
+static gboolean write_versions(virConnectPtr conn, const char *root, GError **error) {
+  g_autofree char *path = g_build_filename(root, "cache/qemu/capabilities", NULL);
+  unsigned long libvirt = 0, qemu = 0;
+  if (virConnectGetLibVersion(conn, &libvirt) != 0 || virConnectGetVersion(conn, &qemu) != 0)
+    return set_error(error);
+  g_autofree char *text = g_strdup_printf("libvirt %lu.%lu.%lu\nqemu %lu.%lu.%lu\n", libvirt / 1000000, libvirt / 1000 % 1000, libvirt % 1000, qemu / 1000000, qemu / 1000 % 1000,
+                                          qemu % 1000);
+  wry_autofd int dir = wry_dir_open(path, error);
+  return dir >= 0 && wry_vwrite(dir, "versions", text, strlen(text), 0644, error);
+}
+
 gboolean wry_virt_probe(const char *root, const char *emulator, GError **error) {
   register_once();
   virConnectPtr conn = open_root(root);
   char *caps = conn ? virConnectGetDomainCapabilities(conn, emulator, NULL, NULL, NULL, 0) : NULL;
-  gboolean ok = caps || set_error(error);
+  gboolean ok = caps ? write_versions(conn, root, error) : set_error(error);
   free(caps);
   return ok; /* the driver ends with the process */
 }
