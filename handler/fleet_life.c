@@ -265,7 +265,8 @@ static void on_event(gpointer owner, const WryMsgEvent *event, gpointer data G_G
 
 static void on_closed(WryLauncher *launcher, gpointer owner, const GError *error, gpointer data G_GNUC_UNUSED) {
   WryGuest *guest = owner;
-  if (error && guest->fleet) wry_log(WRY_LOG_WARNING, "connection of a launcher ended", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
+  gboolean expected = guest->life == WRY_LIFE_ENDING || guest->life == WRY_LIFE_OVER;
+  if (error && guest->fleet && !expected) wry_log(WRY_LOG_WARNING, "connection of a launcher ended", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
   if (guest->launcher == launcher) {
     guest->launcher = NULL;
     if (guest->gone) {
