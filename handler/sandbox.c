@@ -1,8 +1,9 @@
 /* The life of a local sandbox, as the root half leads it.
  *
  * Start: refuse while a process is in the cgroup -> cgroup -> binds -> clone the first process into new mount, pid, net, ipc and uts namespaces -> it moves into its root
- * while one `launcher setup` makes limits and device rules and another uplink, bridge and tap -> it receives the sockets and becomes `launcher init` as the VM's uid. The child
- * goes on only when it is told to, so a start that fails half-way leaves no running guest; everything made is undone by wry_sandbox_end().
+ * while one `launcher setup` makes limits and device rules and another uplink, bridge and tap -> with limits and devices in force it becomes `launcher init` as the
+ * VM's uid -> the network's sockets are sent after it. No guest runs before the answer to this start, so one that fails half-way leaves none; everything made is undone by
+ * wry_sandbox_end().
  * Who is pid 1 of a sandbox is noted in run/vms/<vmi>.init, a number that counts only while that pid is in the sandbox's cgroup. */
 #include "handler/sandbox.h"
 #include "wherry/error.h"
@@ -109,19 +110,23 @@ static gboolean begin_setups(const WryPrivContext *context, const WryRootRequest
   return wry_setup_begin(context, setup, &netns, 1, &setups->network, error);
 }
 
-static gboolean send_start(int sock, const WryInitStart *start, const int *fds, GError **error) {
+/* One message to the child: its start, or, later, the sockets. */
+static gboolean tell_init(const WryBirth *birth, int sock, const WrySetupReply *network, const int *fds, GError **error) {
   union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
-  struct iovec iov = {(void *)start, sizeof *start};
+  WryInitStart start = {.version = WRY_SETUP_VERSION, .n_fds = network ? network->n_fds : 0, .uid = birth->uid, .gid = birth->uid};
+  struct iovec iov = {&start, sizeof start};
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (start->n_fds) {
+  if (network)
+    memcpy(start.fds, network->fds, sizeof start.fds);
+  if (start.n_fds) {
     msg.msg_control = control.bytes;
-    msg.msg_controllen = CMSG_SPACE(sizeof(int) * start->n_fds);
+    msg.msg_controllen = CMSG_SPACE(sizeof(int) * start.n_fds);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * start->n_fds)};
-    memcpy(CMSG_DATA(c), fds, sizeof(int) * start->n_fds);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * start.n_fds)};
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * start.n_fds);
   }
-  if (sendmsg(sock, &msg, MSG_NOSIGNAL) != (ssize_t)sizeof *start)
-    return wry_errno(error, errno, "start message to init");
+  if (sendmsg(sock, &msg, MSG_NOSIGNAL) != (ssize_t)sizeof start)
+    return wry_errno(error, errno, network ? "sockets for the sandbox" : "start message to init");
   return TRUE;
 }
 
@@ -160,30 +165,30 @@ static pid_t noted_init(const WryPrivContext *context, const char *vmi, const pi
   return 0;
 }
 
-static gboolean finish_setups(const WryBirth *birth, Setups *setups, WryInitStart *ret_start, int *ret_fds, WrySetupReply *reply, GError **error) {
-  WrySetupReply limits;
-  guint n_fds = 0;
-  if (!wry_setup_finish(&setups->limits, &limits, ret_fds, &n_fds, error) || !wry_setup_finish(&setups->network, reply, ret_fds, &n_fds, error))
+static gboolean finish_network(const WryBirth *birth, int sock, WrySetupRun *run, WrySetupReply *reply, GError **error) {
+  int fds[WRY_MAX_SETUP_FDS];
+  guint n = 0;
+  if (!wry_setup_finish(run, reply, fds, &n, error))
     return FALSE;
-  reply->cgroup_version = limits.cgroup_version;
-  *ret_start = (WryInitStart){.version = WRY_SETUP_VERSION, .n_fds = (uint16_t)n_fds, .uid = birth->uid, .gid = birth->uid};
-  memcpy(ret_start->fds, reply->fds, sizeof ret_start->fds);
-  return TRUE;
+  gboolean ok = tell_init(birth, sock, reply, fds, error);
+  for (guint i = 0; i < n; i++)
+    close(fds[i]);
+  return ok;
 }
 
-/* Limits, network and the child's own file system are made at the same time. */
+/* Limits, network and the child's own file system are made at the same time. The sandbox's first programs start once they are limited, and meet the network when it stands. */
 static gboolean deliver(WryBirth *birth, int sock, pid_t pid, WryRootReply *reply, GError **error) {
   const char *vmi = birth->request->vmi;
   g_auto(Setups) setups = {{.sock = -1}, {.sock = -1}};
-  WryInitStart start;
-  int fds[WRY_MAX_SETUP_FDS];
+  WrySetupReply limits;
+  int none[WRY_MAX_SETUP_FDS];
+  guint n = 0;
   if (!wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) || !begin_setups(birth->context, birth->request, pid, &setups, error) ||
-      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !finish_setups(birth, &setups, &start, fds, &reply->setup, error))
+      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups.limits, &limits, none, &n, error) ||
+      !tell_init(birth, sock, NULL, NULL, error) || !finish_network(birth, sock, &setups.network, &reply->setup, error))
     return FALSE;
-  gboolean ok = send_start(sock, &start, fds, error);
-  for (guint i = 0; i < start.n_fds; i++)
-    close(fds[i]);
-  return ok;
+  reply->setup.cgroup_version = limits.cgroup_version;
+  return TRUE;
 }
 
 static gboolean give_birth(WryBirth *birth, WryRootReply *reply, int *ret_pidfd, GError **error) {

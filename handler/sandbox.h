@@ -57,7 +57,7 @@ typedef struct {
   GPtrArray *binds;
   uid_t uid;
   gid_t kvm_gid;
-  int sync;      /* child's end: 'r' out = root entered; then one WryInitStart with the sockets comes in, which init reads */
+  int sync;      /* child's end: 'r' out = root entered; then what init is told comes in (setup.h) */
   int log;       /* stderr of the sandbox */
   mode_t mask;   /* umask of the program */
   gboolean reap; /* the program is no init: pid 1 stays what it is here, starts it, reaps everything and ends with its status */

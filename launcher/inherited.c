@@ -1,61 +1,87 @@
-/* What run inherits from init: descriptors named in the environment, and the channel on which init tells of the dead. */
+/* What run inherits from init: two descriptors named in the environment. On one the sockets that setup made wait to be looked at, on the other init tells of the dead. */
 #include "launcher/inherited.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
 #include "wherry/setup.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-static const struct { const char *name; int what; } kinds[] = {
-  {"init", WRY_INHERITED_INIT}, {"dhcp4", WRY_SETUP_FD_DHCP4}, {"dhcp6", WRY_SETUP_FD_DHCP6}, {"ra", WRY_SETUP_FD_RA},
-};
+#define DESCRIPTOR_MAX 1023
 
-/* A whole decimal number of at most `max`. */
-static gboolean number(const char *text, guint64 max, guint64 *ret) {
-  return g_ascii_string_to_unsigned(text, 10, 0, max, ret, NULL);
-}
-
-/* "<name>[:<interface>]=<fd>" */
-static gboolean parse_one(char *text, WryInherited *ret) {
-  guint64 interface = 0, fd = 0;
-  char *value = strchr(text, '='), *index = strchr(text, ':');
-  if (!value || (index && index > value))
-    return FALSE;
-  *value++ = 0;
-  if (index)
-    *index++ = 0;
-  if (!number(value, 1023, &fd) || fd <= STDERR_FILENO || (index && !number(index, WRY_MAX_INTERFACES - 1, &interface)))
-    return FALSE;
-  for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
-    if (strcmp(kinds[i].name, text) == 0 && (kinds[i].what == WRY_INHERITED_INIT) == (index == NULL)) {
-      *ret = (WryInherited){kinds[i].what, (guint)interface, (int)fd};
-      return TRUE;
-    }
+/* "<name>=<fd>" */
+static gboolean parse_one(const char *text, WryInherited *inherited) {
+  const struct { const char *name; int *fd; } rows[] = {{"init=", &inherited->init}, {"setup=", &inherited->setup}};
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    guint64 fd;
+    if (!g_str_has_prefix(text, rows[i].name))
+      continue;
+    if (*rows[i].fd >= 0 || !g_ascii_string_to_unsigned(text + strlen(rows[i].name), 10, STDERR_FILENO + 1, DESCRIPTOR_MAX, &fd, NULL))
+      return FALSE;
+    *rows[i].fd = (int)fd;
+    return inherited->init != inherited->setup;
+  }
   return FALSE;
 }
 
-static gboolean is_named(const GArray *list, int fd) {
-  for (guint i = 0; i < list->len; i++)
-    if (g_array_index(list, WryInherited, i).fd == fd)
-      return TRUE;
-  return FALSE;
-}
-
-GArray *wry_inherited_parse(const char *text, GError **error) {
-  g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(WryInherited));
+gboolean wry_inherited_parse(const char *text, WryInherited *ret, GError **error) {
   g_auto(GStrv) parts = g_strsplit(text ? text : "", ",", -1);
+  *ret = (WryInherited){-1, -1};
   for (char **part = parts; *part; part++) {
-    WryInherited one;
-    if (!parse_one(*part, &one) || is_named(list, one.fd) || list->len > WRY_MAX_SETUP_FDS) {
-      g_set_error(error, WRY_ERROR, WRY_ERROR_PROTOCOL, "WRY_FDS: \"%s\"", *part);
-      return NULL;
-    }
+    if (parse_one(*part, ret))
+      continue;
+    g_set_error(error, WRY_ERROR, WRY_ERROR_PROTOCOL, "WRY_FDS: \"%s\"", *part);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* --- sockets of setup -------------------------------------------------------------------------------------------------- */
+
+static guint take_fds(struct msghdr *msg, int *fds) {
+  struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+  if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+    return 0;
+  guint n = (guint)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+  memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+  return n;
+}
+
+/* The datagram that waits in the socket, and copies of its descriptors. */
+static gboolean look(int setup, WryInitStart *ret, int *ret_fds, guint *ret_n, GError **error) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control;
+  struct iovec iov = {ret, sizeof *ret};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t n = recvmsg(setup, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0)
+    return wry_errno(error, errno, "sockets of setup");
+  *ret_n = take_fds(&msg, ret_fds);
+  if (n == (ssize_t)sizeof *ret && ret->version == WRY_SETUP_VERSION && *ret_n == ret->n_fds && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+    return TRUE;
+  g_set_error(error, WRY_ERROR, WRY_ERROR_PROTOCOL, "sockets of setup: a message of %zd bytes and %u descriptors", n, *ret_n);
+  for (guint i = 0; i < *ret_n; i++)
+    close(ret_fds[i]);
+  return FALSE;
+}
+
+GArray *wry_inherited_sockets(int setup, GError **error) {
+  WryInitStart message;
+  int fds[WRY_MAX_SETUP_FDS];
+  guint n = 0;
+  if (!look(setup, &message, fds, &n, error))
+    return NULL;
+  GArray *list = g_array_new(FALSE, FALSE, sizeof(WryInheritedSocket));
+  for (guint i = 0; i < n; i++) {
+    WryInheritedSocket one = {message.fds[i].what, message.fds[i].interface, fds[i]};
     g_array_append_val(list, one);
   }
-  return g_steal_pointer(&list);
+  return list;
 }
+
+/* --- channel of init --------------------------------------------------------------------------------------------------- */
 
 struct WryInitChannel {
   int fd;

@@ -1,16 +1,21 @@
 #pragma once
-/* The descriptors that init hands to run, by the environment variable WRY_FDS: "init=4,dhcp4:0=5,dhcp6:0=6,ra:0=7" (setup.h). */
+/* The descriptors that init hands to run, by the environment variable WRY_FDS: "init=4,setup=5" (setup.h). */
 #include <glib.h>
 
-typedef enum { WRY_INHERITED_INIT = 0 /* else WRY_SETUP_FD_* */ } WryInheritedWhat;
-typedef struct {
-  int what;       /* WRY_INHERITED_INIT or WRY_SETUP_FD_* */
-  guint interface; /* index in spec.domain.devices.interfaces; 0 for init */
-  int fd;
-} WryInherited;
+typedef struct { int init, setup; } WryInherited; /* -1: not given */
 
-/* Elements: WryInherited. NULL text is an empty list. Each descriptor is named once and lies above stderr. Pure. */
-GArray *wry_inherited_parse(const char *text, GError **error);
+/* NULL text gives none. Each is named at most once and lies above stderr. Pure. */
+gboolean wry_inherited_parse(const char *text, WryInherited *ret, GError **error);
+
+/* A socket that setup opened for an interface (index in spec.domain.devices.interfaces). */
+typedef struct {
+  int what;        /* WRY_SETUP_FD_* */
+  guint interface;
+  int fd;          /* close-on-exec, the caller's */
+} WryInheritedSocket;
+/* Looks at what waits in `setup`; elements: WryInheritedSocket. It may be looked at again, by this process or the next. It is there before the handler sends a bundle; WRY_ERROR_* of
+ * EAGAIN before that. */
+GArray *wry_inherited_sockets(int setup, GError **error);
 
 /* Watches init's channel: `exited` for every process that init has reaped, first those that a former run was told of too. `take_fd` is owned. */
 typedef struct WryInitChannel WryInitChannel;

@@ -1,6 +1,6 @@
 /* launcher init: pid 1 of a sandbox. Static, libc only, so small that it never needs an upgrade: it may not end before the VM does.
  *
- * It holds the sockets that setup made, starts `launcher run`, reaps every process the moment it ends (libvirt waits for that), tells run of each (QEMU is init's child once
+ * It holds the socket on which the sockets that setup made wait, starts `launcher run`, reaps every process the moment it ends (libvirt waits for that), tells run of each (QEMU is init's child once
  * libvirt has let go of it), starts run again with back-off when it dies, forwards SIGTERM, and ends everything when run says that the VM is over. It waits in ppoll on a
  * signalfd; nothing from a guest or from run ever reaches it.
  *
@@ -37,7 +37,8 @@
 
 #define RUN "/opt/wherry/launcher"
 #define START_FD 3
-#define RUN_FD_INIT 4      /* where run finds its channel to init; the sockets follow */
+#define RUN_FD_INIT 4      /* where run finds its channel to init */
+#define RUN_FD_SETUP 5     /* and the sockets that setup made */
 #define HELD_FD_FIRST 64   /* init's own descriptors are above run's */
 #define EXITS_KEPT 16u
 #define BACKOFF_MAX_MS 30000
@@ -48,8 +49,7 @@ extern const char __executable_start[], etext[];
 
 static struct {
   int signals;
-  int fds[WRY_MAX_SETUP_FDS];
-  unsigned n_fds;
+  int setup;             /* the socket on which setup's sockets wait; run looks at it */
   int channel;           /* to the living run, -1 without one */
   pid_t run;             /* 0 without one */
   bool terminate;        /* SIGTERM came */
@@ -85,53 +85,27 @@ static long now_ms(void) {
 
 /* --- start ------------------------------------------------------------------------------------------------------------ */
 
-static void receive_fds(struct msghdr *msg, unsigned expected) {
-  struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-  size_t n = c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-  if (n != expected || n > WRY_MAX_SETUP_FDS || msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+static void receive_start(void) {
+  WryInitStart start;
+  struct iovec iov = {&start, sizeof start};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  ssize_t n = recvmsg(START_FD, &msg, 0);
+  bool good = n == (ssize_t)sizeof start && start.version == WRY_SETUP_VERSION && start.n_fds == 0 && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+  if (n >= 0)
     errno = EPROTO;
-    fail("descriptors of the start message");
-  }
-  for (size_t i = 0; i < n; i++) {
-    int fd;
-    memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-    self.fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, HELD_FD_FIRST);
-    if (self.fds[i] < 0)
-      fail("descriptor");
-    close(fd);
-  }
-  self.n_fds = (unsigned)n;
-}
-
-static void receive_start(WryInitStart *start) {
-  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control;
-  struct iovec iov = {start, sizeof *start};
-  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  ssize_t n = recvmsg(START_FD, &msg, MSG_CMSG_CLOEXEC);
-  if (n < 0)
+  if (!good || start.uid != getuid() || start.gid != getgid())
     fail("start message");
-  if (n != (ssize_t)sizeof *start || start->version != WRY_SETUP_VERSION || start->n_fds > WRY_MAX_SETUP_FDS || start->uid != getuid() || start->gid != getgid()) {
-    errno = EPROTO;
-    fail("start message");
-  }
-  receive_fds(&msg, start->n_fds);
+  self.setup = fcntl(START_FD, F_DUPFD_CLOEXEC, HELD_FD_FIRST);
+  if (self.setup < 0)
+    fail("descriptor");
   close(START_FD);
 }
 
 /* WRY_FDS tells run which descriptor is what. */
-static void make_environment(const WryInitStart *start) {
-  static const char *const names[] = {[WRY_SETUP_FD_DHCP4] = "dhcp4", [WRY_SETUP_FD_DHCP6] = "dhcp6", [WRY_SETUP_FD_RA] = "ra"};
-  static char text[32 * (WRY_MAX_SETUP_FDS + 1)];
-  size_t length = (size_t)snprintf(text, sizeof text, "WRY_FDS=init=%d", RUN_FD_INIT);
-  for (unsigned i = 0; i < self.n_fds; i++) {
-    unsigned what = start->fds[i].what;
-    if (what == 0 || what >= sizeof names / sizeof *names) {
-      errno = EPROTO;
-      fail("kind of a descriptor");
-    }
-    length += (size_t)snprintf(text + length, sizeof text - length, ",%s:%u=%u", names[what], start->fds[i].interface, RUN_FD_INIT + 1 + i);
-  }
+static void make_environment(void) {
+  static char text[64];
   unsigned n = 0;
+  snprintf(text, sizeof text, "WRY_FDS=init=%d,setup=%d", RUN_FD_INIT, RUN_FD_SETUP);
   self.environment[n++] = text;
   self.environment[n++] = (char *)"MALLOC_ARENA_MAX=1";
   for (char **e = environ; *e && n < ENVIRONMENT_MAX - 1; e++)
@@ -190,9 +164,8 @@ static void confine(void) {
 }
 
 static void start_self(void) {
-  WryInitStart start;
-  receive_start(&start);
-  make_environment(&start);
+  receive_start();
+  make_environment();
   block_signals();
   for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
     if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 && getuid() != 0)
@@ -208,9 +181,7 @@ static void start_self(void) {
 static _Noreturn void become_run(int channel) {
   sigset_t none;
   sigemptyset(&none);
-  bool ok = sigprocmask(SIG_SETMASK, &none, NULL) == 0 && dup3(channel, RUN_FD_INIT, 0) >= 0;
-  for (unsigned i = 0; i < self.n_fds && ok; i++)
-    ok = dup3(self.fds[i], RUN_FD_INIT + 1 + (int)i, 0) >= 0;
+  bool ok = sigprocmask(SIG_SETMASK, &none, NULL) == 0 && dup3(channel, RUN_FD_INIT, 0) >= 0 && dup3(self.setup, RUN_FD_SETUP, 0) >= 0;
   char *const argv[] = {(char *)RUN, (char *)"run", NULL};
   if (ok)
     execve(RUN, argv, self.environment);

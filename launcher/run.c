@@ -12,6 +12,7 @@
 #include "wherry/limits.h"
 #include "wherry/log.h"
 #include "wherry/vpath.h"
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,16 +52,14 @@ static gboolean open_places(WryRun *run, GError **error) {
   run->proc_dir = run->vm_dir < 0 ? -1 : wry_dir_open("/proc", error);
   run->state_dir = optional_dir(wry_domain_dirs.state);
   run->node_dir = optional_dir(NODE_DIR);
-  run->inherited = run->proc_dir < 0 ? NULL : wry_inherited_parse(g_getenv("WRY_FDS"), error);
-  return run->inherited != NULL;
+  return run->proc_dir >= 0 && wry_inherited_parse(g_getenv("WRY_FDS"), &run->inherited, error);
 }
 
 static void listen_to_init(WryRun *run) {
-  for (guint i = 0; i < run->inherited->len; i++) {
-    const WryInherited *inherited = &g_array_index(run->inherited, WryInherited, i);
-    if (inherited->what == WRY_INHERITED_INIT)
-      run->init = wry_init_channel_new(inherited->fd, wry_run_exited, run);
-  }
+  if (run->inherited.setup >= 0)
+    fcntl(run->inherited.setup, F_SETFD, FD_CLOEXEC);
+  if (run->inherited.init >= 0)
+    run->init = wry_init_channel_new(run->inherited.init, wry_run_exited, run);
 }
 
 /* What libvirt looks for in the environment. */

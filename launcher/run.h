@@ -20,7 +20,7 @@ typedef struct WryRun WryRun;
 struct WryRun {
   GMainLoop *loop;
   int vm_dir, state_dir, node_dir, proc_dir; /* -1 = absent */
-  GArray *inherited;                         /* WryInherited */
+  WryInherited inherited;
   /* what the VM is */
   WryBundle *bundle;
   WryVmi *vmi;

@@ -2,11 +2,11 @@
 #include "launcher/run.h"
 #include "wherry/log.h"
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static WryIp4 ip4(const char *text, gint64 prefix) {
   WryIp4 ip = {.prefix = (uint8_t)prefix};
@@ -64,7 +64,7 @@ static const WryDhcpOptions *options_of(const WryRun *run, const char *name) {
   return NULL;
 }
 
-static void serve(WryRun *run, const WryInherited *inherited, const WryBundleInterface *interface) {
+static void serve(WryRun *run, const WryInheritedSocket *socket, const WryBundleInterface *interface) {
   g_autoptr(GError) error = NULL;
   const WryDhcpOptions *options = options_of(run, interface->name);
   g_autofree char *hostname = wry_domain_hostname(run->vmi);
@@ -76,12 +76,11 @@ static void serve(WryRun *run, const WryInherited *inherited, const WryBundleInt
                     .guest6 = ip6(interface->guest6, interface->prefix6.v), .gateway6 = ip6(interface->gateway6, interface->prefix6.v),
                     .hostname = hostname, .domain = searches[0], .nameservers = nameservers, .searches = searches,
                     .boot_file = options ? options->bootFileName : NULL, .tftp_server = options ? options->tftpServerName : NULL, .ntp_servers = ntp, .privates = private};
-  const WryDomainInterface *planned = inherited->interface < run->plan->interfaces->len ? g_ptr_array_index(run->plan->interfaces, inherited->interface) : NULL;
+  const WryDomainInterface *planned = socket->interface < run->plan->interfaces->len ? g_ptr_array_index(run->plan->interfaces, socket->interface) : NULL;
   if (planned && !planned->interface->masquerade) /* on a bridge other machines ask too */
     parse_mac(planned->mac, lease.guest_mac);
-  bridge_mac(inherited->fd, interface->bridge, lease.server_mac);
-  fcntl(inherited->fd, F_SETFD, FD_CLOEXEC);
-  WryDhcpServer *server = wry_dhcp_serve((uint8_t)inherited->what, inherited->fd, interface->bridge, &lease, &error);
+  bridge_mac(socket->fd, interface->bridge, lease.server_mac);
+  WryDhcpServer *server = wry_dhcp_serve((uint8_t)socket->what, socket->fd, interface->bridge, &lease, &error);
   if (server)
     g_ptr_array_add(run->servers, server);
   else
@@ -90,12 +89,18 @@ static void serve(WryRun *run, const WryInherited *inherited, const WryBundleInt
 
 void wry_run_serve_network(WryRun *run) {
   const GPtrArray *interfaces = run->bundle->interfaces;
-  if (run->servers || !run->plan)
+  g_autoptr(GError) error = NULL;
+  if (run->servers || !run->plan || !interfaces || interfaces->len == 0)
     return;
   run->servers = g_ptr_array_new_with_free_func((GDestroyNotify)wry_dhcp_server_free);
-  for (guint i = 0; i < run->inherited->len; i++) {
-    const WryInherited *inherited = &g_array_index(run->inherited, WryInherited, i);
-    if (inherited->what != WRY_INHERITED_INIT && interfaces && inherited->interface < interfaces->len)
-      serve(run, inherited, g_ptr_array_index(interfaces, inherited->interface));
+  g_autoptr(GArray) sockets = wry_inherited_sockets(run->inherited.setup, &error);
+  if (!sockets)
+    wry_log(WRY_LOG_WARNING, "no addresses for the guest", "why", error->message, NULL);
+  for (guint i = 0; sockets && i < sockets->len; i++) {
+    const WryInheritedSocket *socket = &g_array_index(sockets, WryInheritedSocket, i);
+    if (socket->interface < interfaces->len)
+      serve(run, socket, g_ptr_array_index(interfaces, socket->interface));
+    else
+      close(socket->fd);
   }
 }

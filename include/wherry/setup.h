@@ -88,8 +88,10 @@ typedef struct {
   WrySetupInterfaceResult interfaces[8];
 } WrySetupReply;
 
-/* `launcher init` gets the sockets at its start on inherited fd 3 (SOCK_SEQPACKET, one datagram: WryInitStart + fds); `run` inherits them from init with their numbers in
- * the environment variable WRY_FDS ("dhcp4:0=5,dhcp6:0=6,ra:0=7,init=4"): "init" is a SOCK_SEQPACKET on which init tells of every reaped process (WryInitExit). */
+/* `launcher init` finds a SOCK_SEQPACKET on inherited fd 3. On it come two datagrams, both WryInitStart. The first, without descriptors, says that limits and devices are set: init takes it
+ * and starts `run`, to which it gives the socket itself. The second comes when the network stands and brings the sockets that setup made. It is never taken, only looked at (MSG_PEEK gives
+ * copies of the descriptors), so every later `run` of the sandbox finds it too. Run is told of its descriptors by the environment variable WRY_FDS ("init=4,setup=5"): "setup" is that socket,
+ * "init" a SOCK_SEQPACKET on which init tells of every reaped process (WryInitExit). */
 typedef struct {
   uint32_t version;
   uint16_t n_fds;

@@ -82,6 +82,29 @@ START_TEST(masquerade) {
 }
 END_TEST
 
+/* Both sides in one process, which is in the sandbox's namespace afterwards. */
+START_TEST(both_sides) {
+  g_autoptr(GError) error = NULL;
+  int host, sandbox, fds[WRY_MAX_SETUP_FDS];
+  two_namespaces(&host, &sandbox);
+  WrySetupRequest r = request(WRY_BIND_MASQUERADE);
+  WrySetupReply reply = {0};
+  r.n_forwards = 1;
+  r.forwards[0] = (WrySetupForward){.host_port = 8080, .guest_port = 80, .protocol = WRY_PROTO_TCP};
+  ck_assert_int_eq(setns(host, CLONE_NEWNET), 0);
+  ok(wry_net_up(&r, sandbox, &reply, fds, &error), error);
+  ck_assert_uint_eq(reply.n_fds, 3);
+  ck_assert(table_exists("ip nat") && table_exists("ip6 nat") && !table_exists("inet wherry_abcdef01"));
+  ck_assert_int_eq(setns(host, CLONE_NEWNET), 0);
+  ck_assert(table_exists("inet wherry_abcdef01") && table_exists("ip wherry_abcdef01_0007"));
+  ok(wry_net_uplink_end(&r, &error), error);
+  ck_assert(!table_exists("inet wherry_abcdef01") && !table_exists("ip wherry_abcdef01_0007"));
+  g_autoptr(WryNl) nl = wry_nl_open(NULL);
+  ck_assert_int_eq(wry_link_index(nl, "wryabcdef01"), 0);
+  ck_assert_int_eq(wry_link_index(nl, "wvcdef01.0007"), 0);
+}
+END_TEST
+
 START_TEST(removed) {
   g_autoptr(GError) error = NULL;
   int host, sandbox, fds[WRY_MAX_SETUP_FDS];
@@ -195,6 +218,7 @@ int main(void) {
   suite_add_tcase(suite, pure);
   tcase_set_timeout(real, 30);
   tcase_add_test(real, masquerade);
+  tcase_add_test(real, both_sides);
   tcase_add_test(real, removed);
   tcase_add_test(real, inbound_and_outbound);
   tcase_add_test(real, bridge_binding);

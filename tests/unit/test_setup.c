@@ -193,6 +193,20 @@ START_TEST(test_devices) {
 }
 END_TEST
 
+START_TEST(test_limits) {
+  if (!usable)
+    return;
+  WrySetupRequest request = request_of(WRY_SETUP_LIMITS);
+  serve(&request, sizeof request, NULL, 0);
+  ck_assert_msg(reply.ok == 1, "%s", reply.message);
+  ck_assert(reply.cgroup_version == 1 || reply.cgroup_version == 2);
+  ck_assert_str_eq(pids_max(), "77");
+  request.cgroup[0] = '\0';
+  serve(&request, sizeof request, NULL, 0);
+  ck_assert_int_eq(reply.code, WRY_ERROR_PROTOCOL);
+}
+END_TEST
+
 /* The network part fails (no such pod interface): limits and rules are as before. */
 START_TEST(test_undo) {
   if (!usable)
@@ -222,6 +236,7 @@ int main(void) {
   tcase_set_timeout(real, 30);
   tcase_add_test(real, test_sandbox_up);
   tcase_add_test(real, test_devices);
+  tcase_add_test(real, test_limits);
   tcase_add_test(real, test_undo);
   suite_add_tcase(suite, requests);
   suite_add_tcase(suite, real);
