@@ -54,6 +54,7 @@ def kill_handler(bed):
             until(20, "adopted again", lambda name=name: root.field("vmi", name, ".status.phase") == "Running")
         check({name: (root.qemu_pid(name), root.field("vmi", name, ".metadata.uid")) for name in names} == before, f"the same after {half} was killed")
     until(30, "the launchers are connected", lambda: root.try_ctl("pause", "vmi", "kept-a").returncode == 0)
+    root.ctl("unpause", "vmi", "kept-a")
     root.ctl("delete", "vm", *names)
 
 
