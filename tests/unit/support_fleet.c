@@ -369,3 +369,17 @@ char *fake_vm(const char *name, const char *strategy) {
                          "      volumes: [{name: root, containerDisk: {image: test/disk}}]\n",
                          name, strategy);
 }
+
+void fake_write_vm(FakeNode *node, const char *name, const char *strategy) {
+  g_autofree char *text = fake_vm(name, strategy), *file = g_strconcat(name, ".yaml", NULL);
+  fake_node_write(node, file, text);
+}
+
+FakeLauncher *fake_bring_up(FakeNode *node, const char *name) {
+  fake_wait(fake_life(node, name) == WRY_LIFE_BOOTING);
+  FakeLauncher *launcher = fake_launcher_new(node, fake_vmi(node, name));
+  fake_wait(fake_life(node, name) == WRY_LIFE_SYNCED);
+  fake_launcher_report(launcher, "Running", NULL, NULL);
+  fake_wait(fake_life(node, name) == WRY_LIFE_RUNNING);
+  return launcher;
+}

@@ -86,3 +86,7 @@ char *fake_printable(FakeNode *node, const char *name);
 gboolean fake_event(FakeNode *node, const char *reason);
 /* A VirtualMachine with one containerDisk. New string. */
 char *fake_vm(const char *name, const char *strategy);
+/* Its manifest, as <name>.yaml. */
+void fake_write_vm(FakeNode *node, const char *name, const char *strategy);
+/* From its manifest to a running guest, with a launcher. */
+FakeLauncher *fake_bring_up(FakeNode *node, const char *name);
