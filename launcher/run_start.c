@@ -150,7 +150,6 @@ static void opened_for_start(const char *text, const GError *error, gpointer dat
 }
 
 void wry_run_prepare(WryRun *run) {
-  g_autoptr(GError) error = NULL;
   wry_autofd int caps = run->node_dir < 0 ? -1 : wry_vopen(run->node_dir, "qemu-caps", O_RDONLY | O_DIRECTORY, 0, WRY_WANT_DIR, NULL);
   Preparation *p = g_new0(Preparation, 1);
   p->run = run;
