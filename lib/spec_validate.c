@@ -59,6 +59,10 @@ static void refuse_values(const WryVmiSpec *spec, const WryConfig *config, const
     const char *bus = disk->disk ? disk->disk->bus : disk->lun ? disk->lun->bus : disk->cdrom ? disk->cdrom->bus : NULL;
     refuse_bus(bus, path, causes);
   }
+  WRY_EACH(WryPanicDevice, panic, spec->domain->devices->panicDevices) {
+    g_autofree char *path = g_strdup_printf("%s.domain.devices.panicDevices[%u].model", prefix, panic_i);
+    if (g_strcmp0(panic->model, "pvpanic") == 0) wry_causes_add(causes, NOT_SUPPORTED, path, "pvpanic is not supported by this version"); /* libvirt knows it since 9.1 */
+  }
 }
 
 /* --- KubeVirt's rules ---------------------------------------------------------------------------------------------------------------------------------- */

@@ -191,6 +191,8 @@ static const struct { const char *domain, *spec, *causes; } version_rows[] = {
     {"'devices': {'autoattachVSOCK': false, 'blockMultiQueue': false, 'tpm': {}}", "", "NotSupported spec.domain.devices.tpm"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {'bus': 'usb'}}]}", DISK, "NotSupported spec.domain.devices.disks[0].disk.bus"},
     {"'devices': {'disks': [{'name': 'd', 'disk': {'bus': 'virtio'}, 'cache': 'none', 'io': 'native', 'serial': 'S'}]}", DISK, ""},
+    {"'devices': {'panicDevices': [{}, {'model': 'isa'}, {'model': 'hyperv'}]}", "", ""},
+    {"'devices': {'panicDevices': [{'model': 'isa'}, {'model': 'pvpanic'}]}", "", "NotSupported spec.domain.devices.panicDevices[1].model"},
     {"", "'architecture': 'arm64'", "NotSupported spec.architecture"},
     {"'cpu': {'cores': 256, 'sockets': 2}", "", ""},
     {"'cpu': {'cores': 257, 'sockets': 2}", "", "NotSupported spec.domain.cpu"},
