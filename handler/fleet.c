@@ -82,7 +82,7 @@ static void keep_firmware(WryVmi *vmi, const WryGuestState *state) {
   if (!domain->firmware->serial) domain->firmware->serial = g_strdup(state->firmwareSerial);
 }
 
-WryVmi *wry_guest_make_vmi(WryGuest *guest, GError **error) {
+WryVmi *wry_guest_make_vmi(const WryGuest *guest, GError **error) {
   WryGuestState *state = guest->object->state;
   if (!wry_guest_is_vm(guest)) return wry_struct_copy(&wry_vmi_type, guest->object->typed);
   WryVmi *vmi = wry_vm_make_vmi(guest->object->typed);

@@ -10,7 +10,7 @@ typedef struct {
   gboolean allow_emulation;
   guint kvm_mode;          /* of WRY_ROOT_PROBE: 0 = try, 1 = use untried, 2 = never */
   guint32 root_id;
-  int manifests_fd, images_fd, state_fd, objects_fd, node_fd, proc_fd; /* directories; objects: state/objects, node: run/node, proc: /proc */
+  int manifests_fd, images_fd, state_fd, objects_fd, node_fd, proc_fd, cgroup_fd; /* directories; objects: state/objects, node: run/node, proc: /proc, cgroup: /sys/fs/cgroup */
   WryImageLookup lookup;
   const char *boot_id;     /* of the running kernel */
 } WryFleetOptions;

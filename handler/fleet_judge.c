@@ -1,10 +1,12 @@
 /* How a VMI ended: from the launcher's report, else from its final record, else from what the handler itself did or saw; the events that tell it; failures counted.
  *
  * How it works: the first source that knows a final phase wins. A VMI that never reached Running and was not being deleted counts as a failed start (contract 3.7).
+ * A SIGKILL may have been the out-of-memory killer's: the cgroup's count says.
  * Relies on: the launcher's state record "final.rec" (wire.h), readable by the handler's group. */
 #include <fcntl.h>
 
 #include "handler/guest.h"
+#include "handler/oom.h"
 #include "handler/status.h"
 #include "wherry/fd.h"
 #include "wherry/log.h"
@@ -64,7 +66,14 @@ static gboolean is_ours(const WryGuest *guest) {
   return (guest->end_reason && g_strv_contains(reasons, guest->end_reason)) || (rebooted(guest) && !wry_guest_vmi(guest)->deletionTimestamp);
 }
 
-static WryVerdict judge(WryGuest *guest) {
+/* A kill that nobody else knows the reason of. */
+static gboolean by_oom_killer(const WryGuest *guest, const WryVerdict *verdict) {
+  static const char *const unexplained[] = {"QEMUKilled", "LauncherGone", NULL};
+  const WryFleetOptions *options = guest->fleet->options;
+  return g_strv_contains(unexplained, verdict->reason) && wry_oom_kills(options->cgroup_fd, options->root_id, wry_guest_vmi(guest)->uid) > 0;
+}
+
+static WryVerdict verdict_of(WryGuest *guest) {
   WryInstance *vmi = wry_guest_vmi(guest);
   WryVerdict verdict = of_report(vmi);
   if (verdict.phase == WRY_PHASE_NONE) {
@@ -76,6 +85,11 @@ static WryVerdict judge(WryGuest *guest) {
     }
   }
   return verdict.phase == WRY_PHASE_NONE || is_ours(guest) ? of_handler(guest) : verdict;
+}
+
+static WryVerdict judge(WryGuest *guest) {
+  WryVerdict verdict = verdict_of(guest);
+  return by_oom_killer(guest, &verdict) ? wry_status_oom() : verdict;
 }
 
 static void count_failure(WryGuest *guest) {

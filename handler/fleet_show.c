@@ -44,8 +44,31 @@ static gboolean start_expected(const WryGuest *guest) {
   return decision.act == WRY_DO_CREATE || decision.act == WRY_DO_WAIT;
 }
 
+/* The spec as text, without what a single start may set. */
+static char *spec_text(const WryVmi *vmi) {
+  g_autoptr(WryJson) spec = wry_encode(&wry_vmi_spec_type, vmi->spec);
+  json_object_object_del(spec, "startStrategy");
+  return g_strdup(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN));
+}
+
+/* No field of a running VMI is changed by this version, so each difference waits for a restart. */
+static gboolean differs(const WryGuest *guest, const WryInstance *vmi) {
+  WryVmi *wanted = wry_guest_make_vmi(guest, NULL);
+  if (!wanted) return FALSE;
+  g_autofree char *now = spec_text(vmi->object), *then = spec_text(wanted);
+  wry_struct_free(&wry_vmi_type, wanted);
+  return strcmp(now, then) != 0;
+}
+
+static gboolean restart_required(const WryGuest *guest) {
+  const WryInstance *vmi = wry_guest_vmi(guest);
+  gboolean older = vmi && vmi->generation.set && vmi->generation.v != wry_object_meta(guest->object)->generation.v;
+  WryPhase phase = wry_instance_phase(vmi);
+  return older && phase >= WRY_PHASE_SCHEDULING && !wry_phase_final(phase) && differs(guest, vmi);
+}
+
 WryJson *wry_guest_vm_json(const WryGuest *guest) {
-  WryVmView view = {guest->object->typed, guest->object->state, wry_guest_strategy(guest), guest->object->removed, start_expected(guest), guest->object->problem};
+  WryVmView view = {guest->object->typed, guest->object->state, wry_guest_strategy(guest), guest->object->removed, start_expected(guest), guest->object->problem, restart_required(guest)};
   WryJson *object = wry_status_vm(&view);
   put_version(object, guest->object->version);
   return object;

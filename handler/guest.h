@@ -82,7 +82,7 @@ void wry_guest_clear_timers(WryGuest *guest);
 void wry_guest_watch_init(WryGuest *guest, int take_pidfd);
 
 /* The VMI that the object makes: of the VM's template, or the object's own; defaulted. NULL with error. */
-WryVmi *wry_guest_make_vmi(WryGuest *guest, GError **error);
+WryVmi *wry_guest_make_vmi(const WryGuest *guest, GError **error);
 
 /* fleet_start.c */
 void wry_guest_make(WryGuest *guest);

@@ -3,7 +3,7 @@
  * How it works: what needs root or a path is done first (the node's name, the kernel's boot id, systemd's socket); then all privilege is given up, and only then is anything read
  * that others wrote.
  *
- * It should, in this order: restrict paths (Landlock: manifests, images, state/objects, state/pvc, logs below state/vms, sockets below run, /proc, resolv.conf), become the handler's
+ * It should, in this order: restrict paths (Landlock: manifests, images, state/objects, state/pvc, logs below state/vms, sockets below run, /proc, cgroups, resolv.conf), become the handler's
  * user, empty its capability sets, load its seccomp policy. It must not: read a manifest, a record or a message before that, start a
  * program, or open a path by string afterwards, resolv.conf aside.
  * Relies on: isolate.h; fleet.h for all that it then does. */
@@ -92,6 +92,7 @@ static gboolean restrict_paths(const WryPlaces *places, GError **error) {
     {vms, WRY_LANDLOCK_READ, FALSE},
     {places->run, own | WRY_LANDLOCK_SOCKET, FALSE},
     {"/proc", WRY_LANDLOCK_READ, FALSE},
+    {"/sys/fs/cgroup", WRY_LANDLOCK_READ, FALSE},
     {"/etc/resolv.conf", WRY_LANDLOCK_READ, TRUE},
     {"/run/systemd/resolve", WRY_LANDLOCK_READ, TRUE},
   };
@@ -172,7 +173,8 @@ static gboolean open_parts(Node *node, const int dirs[WRY_DIRS], const WryIdenti
   node->fleet_options.node_fd = wry_vopen(dirs[WRY_DIR_RUN], "node", O_RDONLY | O_DIRECTORY, 0, WRY_WANT_DIR, error);
   if (node->fleet_options.node_fd < 0) return FALSE;
   node->fleet_options.proc_fd = wry_dir_open("/proc", error);
-  return node->fleet_options.proc_fd >= 0;
+  node->fleet_options.cgroup_fd = node->fleet_options.proc_fd < 0 ? -1 : wry_dir_open("/sys/fs/cgroup", error);
+  return node->fleet_options.cgroup_fd >= 0;
 }
 
 static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryIdentity *identity, GError **error) {

@@ -36,10 +36,12 @@ WryPhase wry_status_phase(const WryVmiReport *report, const WryVmiSpec *spec, gi
 }
 
 #define PANICKED "The guest's kernel panicked."
+#define OOM_KILLED "OOMKilled"
+#define OOM_MESSAGE "The kernel killed QEMU: the VM used more memory than its limit."
 
 /* How QEMU dies, by WryVmiReport.failure. */
 static const struct { const char *failure, *message; } failures[] = {
-  {"OOMKilled", "The kernel killed QEMU: the VM used more memory than its limit."},
+  {OOM_KILLED, OOM_MESSAGE},
   {"SeccompKill", "QEMU made a system call that its policy refuses and was killed."},
   {"QEMUKilled", "QEMU was killed by a signal."},
   {"QEMUExited", "QEMU ended by itself with an error."},
@@ -58,6 +60,8 @@ WryVerdict wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec
   if (phase == WRY_PHASE_SUCCEEDED) return (WryVerdict){phase, "GuestShutdown", "The guest shut down."};
   return (WryVerdict){phase, "QEMUCrashed", "QEMU ended unexpectedly."};
 }
+
+WryVerdict wry_status_oom(void) { return (WryVerdict){WRY_PHASE_FAILED, OOM_KILLED, OOM_MESSAGE}; }
 
 static void flag(WryInstance *instance, const char *type, gboolean on, const char *reason, const char *message, const char *now) {
   if (on)

@@ -9,6 +9,8 @@ WryPhase wry_status_phase(const WryVmiReport *report, const WryVmiSpec *spec, gi
  * "LauncherGone", ...) and a sentence. */
 typedef struct { WryPhase phase; const char *reason; const char *message; } WryVerdict;
 WryVerdict wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec, gint64 grace);
+/* The verdict on a VMI that the out-of-memory killer ended. */
+WryVerdict wry_status_oom(void);
 
 /* Conditions that follow from phase, report, readiness probe and spec: Ready, Paused, AgentConnected, AgentVersionNotSupported, SoftwareEmulation, LiveMigratable,
  * StorageLiveMigratable. Others (Synchronized, PodScheduled) are left alone. `ready` is the readiness probe's verdict, TRUE without a probe. */
@@ -24,6 +26,7 @@ typedef struct {
   gboolean removed;              /* being deleted */
   gboolean start_expected;       /* decide wants a VMI */
   const char *problem;           /* why the manifest's present text is not in force; NULL = it is */
+  gboolean restart_required;     /* the VMI runs by an older template */
 } WryVmView;
 
 /* status.printableStatus (contract 3.6). Static string. */

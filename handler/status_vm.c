@@ -68,6 +68,7 @@ static WryJson *conditions_of(const WryVmView *view) {
     const WryCondition *from = vmi_of(view)->conditions->pdata[i];
     json_object_array_add(list, condition(from->type, from->status, from->reason, from->message, from->lastTransitionTime));
   }
+  if (view->restart_required) json_object_array_add(list, condition("RestartRequired", "True", NULL, "a non-live-updatable field was changed in the template spec", NULL));
   if (view->problem) json_object_array_add(list, condition("Failure", "True", "InvalidManifest", view->problem, NULL));
   return list;
 }

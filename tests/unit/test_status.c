@@ -218,7 +218,7 @@ START_TEST(printable_status) {
   if (printables[_i].paused) wry_condition_set(&state->vmi->conditions, "Paused", TRUE, "PausedByUser", NULL, NOW);
   if (printables[_i].condition) wry_condition_set(&state->vmi->conditions, printables[_i].condition, FALSE, printables[_i].reason, "m", NOW);
   if (printables[_i].failures) state->failures = (WryOptInt){TRUE, printables[_i].failures};
-  WryVmView view = {made, state, printables[_i].strategy, printables[_i].removed, printables[_i].expected, NULL};
+  WryVmView view = {made, state, printables[_i].strategy, printables[_i].removed, printables[_i].expected, NULL, FALSE};
   ck_assert_str_eq(wry_status_printable(&view), printables[_i].printable);
   wry_struct_free(&wry_vm_type, made);
   wry_struct_free(&wry_guest_state_type, state);
@@ -235,7 +235,7 @@ START_TEST(vm_object) {
   state->failures = (WryOptInt){TRUE, 2};
   state->retryAt = (WryOptInt){TRUE, 0};
   wry_status_conditions(state->vmi, TRUE, NOW);
-  WryVmView view = {made, state, WRY_STRATEGY_HALTED, FALSE, FALSE, "a.yaml:3: bad"};
+  WryVmView view = {made, state, WRY_STRATEGY_HALTED, FALSE, FALSE, "a.yaml:3: bad", TRUE};
   g_autoptr(WryJson) object = wry_status_vm(&view);
   const struct { const char *path, *text; } want[] = {
       {"spec.runStrategy", "Halted"}, {"status.created", "true"}, {"status.ready", "true"}, {"status.desiredGeneration", "3"}, {"status.observedGeneration", "2"},
@@ -246,6 +246,7 @@ START_TEST(vm_object) {
     ck_assert_msg(at && strcmp(json_object_get_string(at), want[i].text) == 0, "%s: %s", want[i].path, at ? json_object_get_string(at) : "absent");
   }
   ck_assert_ptr_nonnull(strstr(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), "InvalidManifest"));
+  ck_assert_ptr_nonnull(strstr(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN), "RestartRequired"));
   wry_struct_free(&wry_vm_type, made);
   wry_struct_free(&wry_guest_state_type, state);
 }
