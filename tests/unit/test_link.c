@@ -109,6 +109,7 @@ START_TEST(meets_a_handler_that_comes_later_at_once) {
   until(&seen.connected, 1);
   ck_assert_int_lt(g_get_monotonic_time() - began, G_USEC_PER_SEC / 2);
   wry_autofd int peer = accept_hello(listener, "{\"hello\":{\"version\":1,\"run\":1}}");
+  ck_assert_int_ge(peer, 0);
 }
 END_TEST
 
@@ -127,6 +128,7 @@ START_TEST(meets_the_next_handler) {
   wry_autofd int next = listen_there();
   until(&seen.connected, 2);
   wry_autofd int again = accept_hello(next, "{\"hello\":{\"version\":1,\"run\":1}}");
+  ck_assert_int_ge(again, 0);
 }
 END_TEST
 
