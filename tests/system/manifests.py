@@ -29,11 +29,11 @@ spec:
 {indent(domain, 8) if domain else ""}        devices:
           rng: {{}}
           disks:
-{indent(disks, 10) if disks else "          []"}{indent(devices or MASQUERADE, 10)}      networks:
+{indent(disks or "[]", 10)}{indent(devices or MASQUERADE, 10)}      networks:
       - name: default
         pod: {{}}
       volumes:
-{indent(sources, 6) if sources else "      []"}"""
+{indent(sources or "[]", 6)}"""
 
 
 MASQUERADE = """
@@ -41,6 +41,10 @@ interfaces:
 - name: default
   masquerade: {}
 """
+
+
+PANIC = MASQUERADE + "panicDevices:\n- model: isa\n"
+BRIDGE = MASQUERADE.replace("masquerade", "bridge")
 
 
 def sector(name, image="bootsector", **more):

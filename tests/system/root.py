@@ -265,6 +265,28 @@ def cgroup_pids(uid):
     return []
 
 
+def memory_cgroup(uid):
+    """The VMI's cgroup in the hierarchy of the memory controller."""
+    tops = [base for base in cgroup_roots() if os.path.basename(base) in ("memory", "cgroup")]
+    for folder, _, _ in os.walk(os.path.join(tops[0], "wherry")):
+        if os.path.basename(folder) == uid:
+            return folder
+    raise Failed(f"no memory cgroup of {uid}")
+
+
+def lower(folder, bytes_more):
+    """Sets the cgroup's memory limit to what is used and some more; returns what the limit was."""
+    def number(name):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            text = file.read().strip()
+        return int(text) if text.isdigit() else 1 << 63
+    used, limit = ("memory.current", "memory.max") if os.path.exists(os.path.join(folder, "memory.max")) else ("memory.usage_in_bytes", "memory.limit_in_bytes")
+    before = number(limit)
+    with open(os.path.join(folder, limit), "w", encoding="utf-8") as file:
+        file.write(str(number(used) + bytes_more))
+    return before
+
+
 def crc32c(data):
     """CRC-32C, as the handler names its root by it."""
     crc = 0xffffffff
