@@ -85,11 +85,11 @@ class Node:
 
     def attempt(self, command, seconds=60):
         """(exit status, output with stderr) of a shell command; its output may be long."""
-        pid = self.agent.execute("guest-exec", 20, path="/bin/sh", arg=["-c", f"exec 2>&1\n{command}"],
+        pid = self.agent.execute("guest-exec", 60, path="/bin/sh", arg=["-c", f"exec 2>&1\n{command}"],
                                  **{"capture-output": True})["pid"]
         until, pause = time.monotonic() + seconds, 0.02
         while True:
-            state = self.agent.execute("guest-exec-status", 20, pid=pid)
+            state = self.agent.execute("guest-exec-status", 60, pid=pid)
             if state["exited"]:
                 text = base64.b64decode(state.get("out-data", "")).decode("utf-8", "replace")
                 return state.get("exitcode", 128 + state.get("signal", 0)), text
