@@ -169,7 +169,7 @@ int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
   g_autoptr(GError) error = NULL;
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
   g_autofree WryRootReply *reply = g_new0(WryRootReply, 1);
-  WryPrivContext context = {.options = options, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_SLOTS};
+  WryPrivContext context = {.options = options, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_UIDS};
   g_snprintf(context.cgroup, sizeof context.cgroup, "wherry/%08x", options->root_id);
   wry_autofd int host = context.host_root_fd = wry_dir_open("/", &error);
   wry_autofd int libexec = context.libexec_fd = host < 0 ? -1 : wry_dir_open(options->libexec, &error);

@@ -39,18 +39,17 @@ static int open_netns(const WryPrivContext *context, pid_t pid, GError **error) 
   return fd;
 }
 
-/* The address of a VM in its root's own network: 10.<192..223>.0.0/16 by root, host part slot + 1; IPv6 fd57:7279:<root id>::/64. */
+/* The address of a VM in its root's own network: one of 512 networks 10.192.0.0/20 ... 10.223.240.0/20 by root, host part slot + 1; IPv6 fd57:7279:<root id>::/64. */
 static void fill_addresses(WrySetupRequest *setup) {
-  uint8_t net = (uint8_t)(192 + setup->root_id % 32);
-  uint32_t host = setup->slot + 1;
-  setup->pod4 = (WryIp4){{10, net, (uint8_t)(host >> 8), (uint8_t)host}, 16, 1};
-  setup->pod4_gateway = (WryIp4){{10, net, 0, 1}, 16, 1};
+  uint32_t net = 0x0ac00000u + (setup->root_id % 512 << 12), host = net + setup->slot + 1;
+  setup->pod4 = (WryIp4){{(uint8_t)(host >> 24), (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host}, 20, 1};
+  setup->pod4_gateway = (WryIp4){{(uint8_t)(net >> 24), (uint8_t)(net >> 16), (uint8_t)(net >> 8), 1}, 20, 1};
   WryIp6 base = {{0xfd, 0x57, 0x72, 0x79, (uint8_t)(setup->root_id >> 24), (uint8_t)(setup->root_id >> 16), (uint8_t)(setup->root_id >> 8), (uint8_t)setup->root_id}, 64, 1};
   setup->pod6_gateway = base;
   setup->pod6_gateway.a[15] = 1;
   setup->pod6 = base;
-  setup->pod6.a[14] = (uint8_t)(host >> 8);
-  setup->pod6.a[15] = (uint8_t)host;
+  setup->pod6.a[14] = (uint8_t)((setup->slot + 1) >> 8);
+  setup->pod6.a[15] = (uint8_t)(setup->slot + 1);
 }
 
 typedef struct { const char *node; gsize wish; } DeviceRule;

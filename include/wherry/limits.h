@@ -39,4 +39,5 @@
 #define WRY_DEFAULT_GRACE_SECONDS 30        /* terminationGracePeriodSeconds when a VMI has none (contract 5.1) */
 
 #define WRY_VM_UID_FIRST 600000000u         /* unique uid (and gid) per VM: first + slot */
-#define WRY_VM_SLOTS 16384u                 /* VM objects on one node */
+#define WRY_VM_SLOTS 4093u              /* VM objects of one root: the hosts of its network, a /20 */
+#define WRY_VM_UIDS 16384u              /* uids kept for one root */
