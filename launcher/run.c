@@ -92,6 +92,7 @@ int wry_run_main(int argc, char **argv) {
   }
   wry_run_resume_former(&run);
   listen_to_init(&run);
+  wry_run_get_ready(&run);
   run.handler = wry_handler_new(run.node_dir, run.facts.runs, &wry_run_calls, &run);
   g_main_loop_run(run.loop);
   return EXIT_FAILURE; /* a VM's end does not come this way: see wry_run_leave */

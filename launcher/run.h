@@ -66,6 +66,7 @@ void wry_run_watch_qemu(WryRun *run, int pid);
 /* run_start.c: actions up to a running guest. */
 gboolean wry_run_adopt(WryRun *run, const char *text, gsize length, gboolean keep, GError **error); /* a bundle's text; `keep`: a copy for the next run */
 void wry_run_resume_former(WryRun *run); /* what a former `launcher run` of this sandbox left */
+void wry_run_get_ready(WryRun *run);     /* ahead of the first bundle */
 void wry_run_prepare(WryRun *run);
 void wry_run_start(WryRun *run);
 void wry_run_attach(WryRun *run);

@@ -136,12 +136,11 @@ static gpointer prepare(gpointer data) {
 
 static void open_virt(WryRun *run, WryVirtDone done) {
   g_autofree char *root = g_build_filename(wry_domain_dirs.vm, WRY_GUARD_ROOT, NULL);
-  if (!run->virt)
-    run->virt = wry_virt_new(root, run->domain, &wry_run_events, run);
+  run->virt = wry_virt_new(root, run->domain, &wry_run_events, run);
   wry_virt_do(run->virt, WRY_VIRT_OPEN, NULL, 0, done, run);
 }
 
-/* libvirt opens while storage is being prepared; its start waits in the same queue behind. */
+/* libvirt opens while something else is being prepared; its start waits in the same queue behind. */
 static void opened_for_start(const char *text, const GError *error, gpointer data) {
   WryRun *run = data;
   (void)text;
@@ -149,15 +148,32 @@ static void opened_for_start(const char *text, const GError *error, gpointer dat
     run->start_error = g_strdup(error->message);
 }
 
-void wry_run_prepare(WryRun *run) {
+static gboolean open_for_start(WryRun *run, GError **error) {
   wry_autofd int caps = run->node_dir < 0 ? -1 : wry_vopen(run->node_dir, "qemu-caps", O_RDONLY | O_DIRECTORY, 0, WRY_WANT_DIR, NULL);
+  if (!wry_guard_prepare(run->vm_dir, caps, error))
+    return FALSE;
+  open_virt(run, opened_for_start);
+  wry_virt_do(run->virt, WRY_VIRT_WARM, wry_domain_dirs.emulator, 0, NULL, NULL);
+  return TRUE;
+}
+
+/* The first bundle comes when the network stands. Until then there is nothing to do but what every start needs. Only where libvirt never was: anywhere else it might re-attach, which is
+ * done with care and by ATTACH alone. */
+void wry_run_get_ready(WryRun *run) {
+  g_autoptr(GError) error = NULL;
+  gboolean fresh = run->phase == WRY_VM_WAITING && !run->bundle && !wry_vexists(run->vm_dir, WRY_GUARD_ROOT);
+  if (fresh && !open_for_start(run, &error))
+    wry_log(WRY_LOG_DEBUG, "not opened ahead", "why", error->message, NULL); /* the start meets the same trouble and reports it */
+}
+
+void wry_run_prepare(WryRun *run) {
   Preparation *p = g_new0(Preparation, 1);
   p->run = run;
-  if (!wry_guard_prepare(run->vm_dir, caps, &p->error)) {
+  if (!run->virt && !open_for_start(run, &p->error)) {
     g_idle_add(prepared, p);
     return;
   }
-  open_virt(run, opened_for_start);
+  wry_virt_set_name(run->virt, run->domain);
   g_thread_unref(g_thread_new("wry-prepare", prepare, p));
 }
 

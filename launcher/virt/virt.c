@@ -95,7 +95,8 @@ static virConnectPtr connection(Job *job) {
 
 static virDomainPtr find(Job *job) {
   virConnectPtr conn = connection(job);
-  return conn ? virDomainLookupByName(conn, job->virt->name) : NULL;
+  const char *name = g_atomic_pointer_get(&job->virt->name);
+  return conn && name ? virDomainLookupByName(conn, name) : NULL;
 }
 
 /* libvirt re-attaches on a thread of its own, which holds the domain's job until it is done (and writes the status file: it needs its space that long). A query waits for the job. */
@@ -107,11 +108,12 @@ static void await_reattached(virDomainPtr domain) {
 static gboolean op_open(Job *job, virDomainPtr none) {
   int state = 0, reason = 0;
   (void)none;
+  const char *name = g_atomic_pointer_get(&job->virt->name);
   virConnectPtr conn = open_root(job->virt->root);
   if (!conn || !wry_virt_listen(job->virt, conn))
     return fail(job);
   g_atomic_pointer_set(&job->virt->conn, conn);
-  virDomainPtr domain = virDomainLookupByName(conn, job->virt->name);
+  virDomainPtr domain = name ? virDomainLookupByName(conn, name) : NULL;
   if (domain)
     await_reattached(domain);
   if (domain && virDomainGetState(domain, &state, &reason, 0) == 0)
@@ -121,6 +123,14 @@ static gboolean op_open(Job *job, virDomainPtr none) {
     virDomainFree(domain);
   }
   return TRUE;
+}
+
+static gboolean op_warm(Job *job, virDomainPtr none) {
+  virConnectPtr conn = connection(job);
+  (void)none;
+  if (conn)
+    free(virConnectGetDomainCapabilities(conn, job->argument, NULL, NULL, NULL, 0));
+  return conn != NULL;
 }
 
 static gboolean start(Job *job, unsigned flags) {
@@ -199,6 +209,7 @@ static gboolean op_agent(Job *job, virDomainPtr domain) {
 /* `agent`: waits in the agent's queue. `domain`: needs a domain that exists. */
 static const struct { gboolean (*run)(Job *job, virDomainPtr domain); gboolean agent, domain; } ops[WRY_VIRT_OPS] = {
   [WRY_VIRT_OPEN] = {op_open, FALSE, FALSE},
+  [WRY_VIRT_WARM] = {op_warm, FALSE, FALSE},
   [WRY_VIRT_START] = {op_start, FALSE, FALSE},
   [WRY_VIRT_START_PAUSED] = {op_start_paused, FALSE, FALSE},
   [WRY_VIRT_SUSPEND] = {op_suspend, FALSE, TRUE},
@@ -282,6 +293,10 @@ WryVirt *wry_virt_new(const char *root, const char *name, const WryVirtEvents *e
     g_thread_unref(g_thread_new(names[i], work, g_async_queue_ref(virt->queues[i])));
   }
   return virt;
+}
+
+void wry_virt_set_name(WryVirt *virt, const char *name) {
+  g_atomic_pointer_set(&virt->name, g_strdup(name));
 }
 
 void wry_virt_free(WryVirt *virt) {

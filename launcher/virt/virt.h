@@ -26,14 +26,17 @@ typedef struct WryVirt WryVirt;
 /* Answer to an operation. `text` (borrowed) is what the operation returns, if any; `error` (borrowed) is set when it failed. */
 typedef void (*WryVirtDone)(const char *text, const GError *error, gpointer data);
 
-/* `root`: libvirt's directory for this domain. `name`: of the domain. Registers libvirt's event loop on the default GMainContext; connects nothing yet. `events` is borrowed, callbacks
+/* `root`: libvirt's directory for this domain. `name`: of the domain, NULL when it is not known yet. Registers libvirt's event loop on the default GMainContext; connects nothing yet. `events` is borrowed, callbacks
  * come on the default context. */
 WryVirt *wry_virt_new(const char *root, const char *name, const WryVirtEvents *events, gpointer data);
+/* Tells the domain's name, before the first operation on it. */
+void wry_virt_set_name(WryVirt *virt, const char *name);
 /* Waits for nothing: threads that hang in a call of a hung QEMU are left behind. */
 void wry_virt_free(WryVirt *virt);
 
 typedef enum {
   WRY_VIRT_OPEN,          /* opens the driver, which re-attaches to a running domain; wry_virt_status then says what was found */
+  WRY_VIRT_WARM,          /* argument: path of an emulator. Makes libvirt read now what a start needs of it: the capability cache and some sixty files about CPU models */
   WRY_VIRT_START,         /* argument: domain XML. Starts the vCPUs */
   WRY_VIRT_START_PAUSED,  /* argument: domain XML */
   WRY_VIRT_SUSPEND,
