@@ -9,6 +9,8 @@ import socket
 import struct
 import subprocess
 
+from bench.weight import Weight
+
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
 PLACES = ("volumes", "scratch", "vm")
 
@@ -46,10 +48,11 @@ def command_line(pid):
 
 
 class Bare:
-    """Starts and stops that QEMU; `fresh` files of each start are the caller's files, untouched by a guest that writes nothing."""
+    """Starts and stops that QEMU, in a cgroup with the VM's weight. The guest writes nothing, so its disks stay as they are."""
 
     def __init__(self, pid, work):
         os.makedirs(work)
+        self.weight = Weight(pid)
         self.work = work
         copy_files(pid, work)
         self.argv = [word.replace("/run/wherry/", work + "/") for word in command_line(pid)]
@@ -99,15 +102,14 @@ class Bare:
     def prepare(self):
         """All that is not QEMU's own start; what start() measures begins after this."""
         self.prepared = self.adapted()
-        for name in ("vnc.sock",):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.work, "vm", name))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.work, "vm", "vnc.sock"))
 
     def start(self):
         """From exec until the guest's vCPU runs: QEMU says so with its RESUME event."""
         argv, fds = self.prepared
         self.buffer = b""
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds)
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds, preexec_fn=self.weight.join)
         self.monitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.monitor.settimeout(60)
         self.monitor.connect(os.path.join(self.work, "monitor.sock"))
@@ -133,3 +135,7 @@ class Bare:
         for fd in self.kept:
             os.close(fd)
         self.kept = []
+
+    def close(self):
+        self.clean()
+        self.weight.close()

@@ -59,9 +59,8 @@ def measure(rows, ours, work, options):
             for k in range(len(sides)):
                 sides[(i + k) % len(sides)].round()
     finally:
-        for side in sides:
-            if side.name == "virsh":
-                side.subject.close()
+        for side in sides[1:]:
+            side.subject.close()
     mine, bare = sides[0], sides[1]
     rows.add_pairs("start: manifest accepted to vCPU running, against bare QEMU", "ms", mine.starts, bare.starts, START_GOAL_BARE)
     for virsh in sides[2:]:
