@@ -63,7 +63,7 @@ gboolean wry_fleet_save(WryGuest *guest, GError **error) {
   WryFleet *fleet = guest->fleet;
   g_autoptr(GError) local = NULL;
   if (wry_objects_save(fleet->objects, guest->object, &local)) {
-    guest->unsaved = FALSE;
+    guest->unsaved = guest->changed = FALSE;
     return TRUE;
   }
   if (!guest->unsaved) wry_log(WRY_LOG_ERROR, "state record not written", "vm", wry_object_meta(guest->object)->name, "error", local->message, NULL);
@@ -248,7 +248,7 @@ static void decide_and_act(WryGuest *guest) {
     gboolean failed = decision.act == WRY_DO_CREATE && !more;
     if (decision.settle && !failed) changed = settle(guest, seen.strategy) || changed;
   }
-  if (changed) wry_fleet_save(guest, NULL);
+  guest->changed = changed;
 }
 
 static gboolean turn(gpointer data) {
@@ -263,6 +263,7 @@ static gboolean turn(gpointer data) {
   else if (stoppable && guest->fleet->closing)
     wry_guest_stop_for_now(guest, -1);
   if (vmi && guest->life == WRY_LIFE_NEW) wry_guest_try_start(guest);
+  if (guest->fleet && guest->changed) wry_fleet_save(guest, NULL); /* a start has saved it already */
   if (vmi) {
     g_autofree char *now = wry_now_text();
     wry_guest_run_probes(guest);

@@ -23,6 +23,7 @@ struct WryGuest {
   gint64 stop_started;      /* monotonic microseconds; 0 = no stop under way */
   gboolean told_stop;       /* event ShuttingDown is out */
   gboolean forgetting;      /* removal of state/vms/<vm> is asked, or waits to be asked again */
+  gboolean changed; /* by this turn, and not saved yet */
   gboolean unsaved;
   gboolean emulation_told;
   const char *end_reason;   /* why the handler ended it, static; NULL: it did not */
