@@ -81,6 +81,7 @@ gboolean wry_run_recall_end(WryRun *run) {
   run->report = wry_decode(&wry_vmi_report_type, wry_json_get(body, "report"), "", causes);
   if (!run->report)
     return FALSE;
+  let_read(run->state_dir); /* the former run may not have come to that */
   run->phase = WRY_VM_ENDED;
   wry_run_arm(run, WRY_VM_EV_LATE, FINISH_MS);
   return TRUE;

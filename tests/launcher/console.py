@@ -4,7 +4,7 @@ import socket
 import time
 
 from life import console, ended, ready
-from sandbox import Console, Lost, make_vmi
+from sandbox import Lost, make_vmi
 from suite import case, check
 
 FLOOD = 160 * 65536

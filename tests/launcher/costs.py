@@ -1,11 +1,10 @@
 """What a VM costs (performance.md 1 to 5, 13), as exact counts where there are any."""
 import os
 import re
-import subprocess
 import time
 
-from life import console, ended, ready
-from suite import Skip, case, check
+from life import ready
+from suite import case, check
 
 QMP_MAX = 15
 DIRTY_MAX_KIB = 6144
@@ -19,7 +18,7 @@ def smaps(pid, field):
 
 @case(f"a start takes at most {QMP_MAX} QMP commands")
 def qmp_commands(bed):
-    with bed.sandbox(env={"LIBVIRT_DEBUG": "1"}) as box:
+    with bed.sandbox() as box:
         box.env["TEST_ENV"] = "LIBVIRT_LOG_FILTERS=1:qemu.qemu_monitor LIBVIRT_LOG_OUTPUTS=1:file:/run/wherry/state/libvirt.log"
         ready(box.boot())
         with open(os.path.join(box.dir, "state/libvirt.log"), encoding="utf-8", errors="replace") as f:

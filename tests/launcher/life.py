@@ -16,7 +16,7 @@ def console(peer, **options):
 
 def ready(peer):
     c = console(peer)
-    c.expect(b"READY")
+    c.expect(b"READY\r\n")
     return c
 
 
@@ -129,7 +129,7 @@ def reboots(bed):
         c = ready(peer)
         pid = box.qemu_pid()
         c.send(b"r")
-        c.expect(b"READY")
+        c.expect(b"READY\r\n")
         check(box.qemu_pid() == pid, "the same QEMU")
         check(not any(s["state"] == "Shutoff" for s in peer.statuses), "no end was told")
     with bed.sandbox(make_vmi(domain={"rebootPolicy": "Terminate"})) as box:
@@ -165,9 +165,9 @@ def requests(bed):
         peer.wait_status(lambda s: s["state"] == "Running" and not s["userPaused"])
         c.expect(b"a")
         check(peer.call("reset")[0]["code"] == 0, "reset")
-        c.expect(b"READY")
+        c.expect(b"READY\r\n")
         check(peer.call("softreboot")[0]["code"] == 0, "softreboot")
-        c.expect(b"READY")
+        c.expect(b"READY\r\n")
         check(peer.call("guestinfo", what="osinfo")[0]["code"] == 6, "no agent")
         check(peer.call("probe", which="guestAgentPing")[0]["code"] == 6, "no agent")
         check(peer.call("guestinfo", what="secrets")[0]["code"] == 2, "unknown question")
@@ -189,7 +189,7 @@ def starts_paused(bed):
             seen = b""
         check(seen == b"", f"nothing printed: {seen}")
         check(peer.call("unpause")[0]["code"] == 0, "unpause")
-        c.expect(b"READY")
+        c.expect(b"READY\r\n")
 
 
 @case("a bundle that cannot be is refused with its reason, and a start that fails is told")

@@ -18,7 +18,6 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIRST_UID = 610000000 + os.getpid() % 1000000 * 100  # two runs of the suite at a time do not meet
 SETUP_VERSION = 1
-KVM = os.path.exists("/dev/kvm")
 
 
 class Lost(Exception):
@@ -107,7 +106,7 @@ class Sandbox:
                 os.chmod(path, 0o755)
         self.vmi = vmi or make_vmi()
         self.bundle = {"version": 1, "vmi": self.vmi, "volumes": list(volumes), "interfaces": interfaces or [],
-                       "node": {"kvm": KVM, "allowEmulation": True, "arch": "amd64", "node": "test", "serialLog": True, **(node or {})}}
+                       "node": {"kvm": False, "allowEmulation": True, "arch": "amd64", "node": "test", "serialLog": True, **(node or {})}}
         self.env = {**os.environ, **(env or {})}
         self.listener = None
         self.process = None
@@ -146,13 +145,11 @@ class Sandbox:
     # --- processes
     def enter(self, pass_fd, *program):
         """A program in new namespaces, `pass_fd` (or None) on its fd 3."""
-        log = open(self.log_path, "ab")
-        shell = f"exec 3<&{pass_fd} {pass_fd}<&-; " if pass_fd is not None else ""
-        self.process = subprocess.Popen(
-            ["sh", "-c", shell + 'exec unshare --mount --pid --net --ipc --uts --fork --kill-child "$@"', "sh",
-             os.path.join(HERE, "enter"), self.dir, self.build, str(self.uid), *program],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=() if pass_fd is None else (pass_fd,), env=self.env, start_new_session=True)
-        log.close()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", os.path.join(HERE, "enter"), self.dir, self.build, str(self.uid), *program],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True, pass_fds=() if pass_fd is None else (3, pass_fd),
+                preexec_fn=None if pass_fd is None else lambda: os.dup2(pass_fd, 3))  # pylint: disable=subprocess-popen-preexec-fn
 
     def start_program(self, *program):
         self.enter(None, *program)
