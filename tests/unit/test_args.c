@@ -16,7 +16,8 @@ START_TEST(lines) {
   static const struct { const char *line; gboolean ok; } rows[] = {
       {"get vm", TRUE}, {"get vm demo -n shop -o yaml", TRUE}, {"get", FALSE}, {"get vm a b", FALSE}, {"get vm --paused", FALSE}, {"start demo --paused", TRUE},
       {"stop demo --force --grace-period=0", TRUE}, {"stop", FALSE}, {"console demo --read-only", TRUE}, {"logs demo -f --previous", TRUE}, {"logs demo -w", FALSE},
-      {"apply -f a -f b", TRUE}, {"apply extra", FALSE}, {"wait vm/demo --for=condition=Ready --timeout=5s", TRUE}, {"version --client", TRUE}, {"help", TRUE}, {"get --help", TRUE}};
+      {"apply -f a -f b", TRUE}, {"apply extra", FALSE}, {"wait vm/demo --for=condition=Ready --timeout=5s", TRUE}, {"version --client", TRUE}, {"help", TRUE}, {"get --help", TRUE},
+      {"delete vm a --wait=false", TRUE}, {"delete vm a --wait=maybe", FALSE}, {"start a --paused=true", TRUE}, {"get vm --paused=true", FALSE}};
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
     WryArgs args;
     ck_assert_msg(parse(rows[i].line, &args) == rows[i].ok, "%s", rows[i].line);
@@ -27,6 +28,13 @@ START_TEST(lines) {
   ck_assert(args.force && args.grace_period == 5);
   ck_assert_str_eq(args.args[0], "demo");
   ck_assert_str_eq(wry_args_namespace(&args), "shop");
+  wry_args_clear(&args);
+  ck_assert(parse("delete vm --wait=false -- --wait=true", &args) && !args.wait);
+  ck_assert_str_eq(args.args[2], "--wait=true");
+  wry_args_clear(&args);
+  ck_assert(parse("delete vm a --wait=false --force=true", &args) && !args.wait && args.force);
+  wry_args_clear(&args);
+  ck_assert(parse("delete vm a --force=false", &args) && args.wait && !args.force);
   wry_args_clear(&args);
 }
 END_TEST

@@ -33,7 +33,7 @@ static const Option options[] = {
     OPTION('f', "follow", WRY_ARG_LOGS, G_OPTION_ARG_NONE, follow, "go on as the log grows", NULL),
     OPTION(0, "proxy-only", WRY_ARG_VNC, G_OPTION_ARG_NONE, proxy_only, "listen on a local port, start no viewer", NULL),
     OPTION(0, "port", WRY_ARG_VNC, G_OPTION_ARG_INT, port, "local port; 0 = any free one", "N"),
-    OPTION(0, "no-wait", WRY_ARG_WAIT, G_OPTION_ARG_NONE, no_wait, "do not wait until the object is gone", NULL),
+    OPTION(0, "wait", WRY_ARG_WAIT, G_OPTION_ARG_NONE, wait, "wait until the object is gone; --wait=false does not", NULL),
     OPTION(0, "client", WRY_ARG_CLIENT, G_OPTION_ARG_NONE, client_only, "only this program's version", NULL),
 };
 
@@ -61,6 +61,40 @@ static gboolean misused(const WryVerb *verb, const char *what, GError **error) {
   return FALSE;
 }
 
+/* A flag without a value, spelled "--flag=value"; NULL: the word is something else. */
+static const Option *find_switch(const WryVerb *verb, const char *word, const char **ret_value) {
+  for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
+    const Option *o = &options[i];
+    g_autofree char *start = g_strdup_printf("--%s=", o->name);
+    *ret_value = word + strlen(start);
+    if (o->kind == G_OPTION_ARG_NONE && (o->group == 0 || (verb->flags & o->group)) && g_str_has_prefix(word, start))
+      return o;
+  }
+  return NULL;
+}
+
+/* Takes kubectl's "--flag=true" and "--flag=false" out of the words: GLib's parser knows only "--flag". NULL with error: another value. */
+static GPtrArray *take_switches(const WryVerb *verb, int argc, char **argv, WryArgs *args, GError **error) {
+  g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+  gboolean flags = TRUE;
+  for (int i = 0; i < argc && argv[i]; i++) {
+    const char *value;
+    flags = flags && strcmp(argv[i], "--") != 0;
+    const Option *o = flags ? find_switch(verb, argv[i], &value) : NULL;
+    if (!o) {
+      g_ptr_array_add(words, g_strdup(argv[i]));
+    } else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+      *(gboolean *)(gpointer)((char *)args + o->offset) = *value == 't';
+    } else {
+      g_autofree char *what = g_strdup_printf("%s: want true or false", argv[i]);
+      misused(verb, what, error);
+      return NULL;
+    }
+  }
+  g_ptr_array_add(words, NULL);
+  return g_steal_pointer(&words);
+}
+
 static gboolean check_count(const WryVerb *verb, const WryArgs *args, GError **error) {
   int n = (int)g_strv_length(args->args);
   if (args->help)
@@ -76,14 +110,14 @@ gboolean wry_args_parse(const WryVerb *verb, int argc, char **argv, WryArgs *arg
   g_autoptr(GError) problem = NULL;
   memset(args, 0, sizeof *args);
   args->grace_period = -1;
+  args->wait = TRUE;
   g_autoptr(GArray) entries = entries_for(verb, args);
   g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-  g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GPtrArray) words = take_switches(verb, argc, argv, args, error);
+  if (!words)
+    return FALSE;
   g_option_context_set_help_enabled(context, FALSE);
   g_option_context_add_main_entries(context, (GOptionEntry *)(void *)entries->data, NULL);
-  for (int i = 0; i < argc; i++)
-    g_ptr_array_add(words, g_strdup(argv[i]));
-  g_ptr_array_add(words, NULL);
   char **copy = g_strdupv((char **)words->pdata);
   gboolean ok = g_option_context_parse_strv(context, &copy, &problem);
   args->args = copy;

@@ -104,7 +104,7 @@ static gboolean delete_one(const WryArgs *args, const WryKindName *kind, const c
   printf("%s \"%s\" deleted\n", qualified, name);
   fflush(stdout);
   const char *uid = wry_json_str(wry_json_get(wry_json_get(reply, "object"), "metadata"), "uid");
-  return args->no_wait || await_gone(args, kind, name, uid, timeout ? timeout : -1, error);
+  return !args->wait || await_gone(args, kind, name, uid, timeout ? timeout : -1, error);
 }
 
 static gboolean delete_text(const WryArgs *args, const char *file, const char *text, GError **error) {

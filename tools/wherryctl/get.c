@@ -89,6 +89,7 @@ static gboolean show_change(const char *type, WryJson *object, gpointer data) {
     wry_table_add(w->table, object);
   if (w->synced && !w->format)
     wry_table_flush(w->table);
+  fflush(stdout); /* who reads a pipe waits for it too */
   return TRUE;
 }
 

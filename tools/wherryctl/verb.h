@@ -5,7 +5,7 @@
 /* All flags of all verbs; which a verb takes is in its row. */
 typedef struct {
   char *root, *namespace_, *output;
-  gboolean all_namespaces, watch, paused, force, dry_run, previous, follow, read_only, proxy_only, no_wait, client_only, help;
+  gboolean all_namespaces, watch, paused, force, dry_run, previous, follow, read_only, proxy_only, wait, client_only, help;
   gint64 grace_period; /* -1 = not given */
   char *timeout, *for_;
   int port;
