@@ -39,7 +39,6 @@ def boot_network_cloudinit(bed):
         while chunk := link.recv(4096):
             answer += chunk
     check(b"cloud-init was here" in answer, "the host reaches the guest's web server")
-    console.shell("nc -z -w 5 " + address.rsplit(".", 2)[0] + ".0.1 9 || true")
     root.wait("vm", "till", "condition=Ready", 30)
     status = root.object("vmi", "till")["status"]
     check(status["phase"] == "Running" and status["nodeName"], "status")

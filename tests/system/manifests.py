@@ -5,6 +5,11 @@ def indent(text, by):
     return "".join(" " * by + line + "\n" for line in text.strip("\n").splitlines())
 
 
+def block(text, by):
+    """A list below its key."""
+    return "\n" + indent(text, by) if text else " []\n"
+
+
 def vm(name, *, strategy="Always", memory="128Mi", volumes=None, devices="", spec="", domain="", grace=30, user_data=None, annotations=""):
     """A VirtualMachine with the Linux guest as first disk; `volumes` are (name, disk yaml, volume yaml)."""
     rows = [("root", "disk: {bus: virtio}", "containerDisk: {image: \"localhost/wherry/guest:1\"}")] if volumes is None else []
@@ -28,12 +33,10 @@ spec:
         memory: {{guest: {memory}}}
 {indent(domain, 8) if domain else ""}        devices:
           rng: {{}}
-          disks:
-{indent(disks or "[]", 10)}{indent(devices or MASQUERADE, 10)}      networks:
+          disks:{block(disks, 10)}{indent(devices or MASQUERADE, 10)}      networks:
       - name: default
         pod: {{}}
-      volumes:
-{indent(sources or "[]", 6)}"""
+      volumes:{block(sources, 6)}"""
 
 
 MASQUERADE = """
