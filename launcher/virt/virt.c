@@ -249,7 +249,8 @@ static void answer(Job *job) {
 
 static gpointer work(gpointer data) {
   GAsyncQueue *queue = data;
-  for (Job *job; (job = g_async_queue_pop(queue))->virt; answer(job)) {
+  Job *job;
+  for (; (job = g_async_queue_pop(queue))->virt; answer(job)) {
     virDomainPtr domain = ops[job->op].domain ? find(job) : NULL;
     if (!ops[job->op].domain || domain)
       ops[job->op].run(job, domain);
@@ -258,6 +259,7 @@ static gpointer work(gpointer data) {
     if (domain)
       virDomainFree(domain);
   }
+  job_free(job);
   g_async_queue_unref(queue);
   return NULL;
 }
