@@ -61,6 +61,8 @@ static void let_read(int dir) {
 
 static void record(WryRun *run) {
   g_autoptr(GError) error = NULL;
+  if (!run->vmi) /* told to stop before it had a VM: the record of an earlier one stays */
+    return;
   g_autoptr(WryJson) body = json_object_new_object();
   json_object_object_add(body, "vmi", json_object_new_string(uid_of(run)));
   json_object_object_add(body, "report", wry_encode(&wry_vmi_report_type, run->report));

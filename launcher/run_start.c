@@ -72,6 +72,11 @@ static void start_over(WryRun *run) {
   wry_run_feed(run, WRY_VM_EV_BUNDLE, NULL);
 }
 
+/* The guest runs, but the former run did not live to note it, or had no space to. */
+static gboolean runs_unnoted(const WryRun *run) {
+  return wry_guard_has_run(run->vm_dir, run->domain) && wry_qemu_find(run->proc_dir, wry_guard_pid(run->vm_dir, run->domain)) > 0;
+}
+
 void wry_run_resume_former(WryRun *run) {
   gsize length;
   g_autoptr(GError) error = NULL;
@@ -87,7 +92,7 @@ void wry_run_resume_former(WryRun *run) {
   }
   if (!text || wry_run_recall_end(run))
     return;
-  if (run->facts.live)
+  if (run->facts.live || runs_unnoted(run))
     wry_run_feed(run, WRY_VM_EV_ATTACH, NULL);
   else
     start_over(run);

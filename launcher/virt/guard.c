@@ -122,6 +122,28 @@ static char *read_whole(int dir, const char *path, gsize *ret_length) {
   return text && wry_guard_is_whole(text, *ret_length) ? g_steal_pointer(&text) : NULL;
 }
 
+static void take_state(GMarkupParseContext *context, const char *name, const char **names, const char **values, gpointer data, GError **error) {
+  const char *state = "", *reason = "";
+  (void)context;
+  (void)error;
+  for (gsize i = 0; names[i]; i++)
+    if (strcmp(names[i], "state") == 0)
+      state = values[i];
+    else if (strcmp(names[i], "reason") == 0)
+      reason = values[i];
+  if (strcmp(name, "domstatus") == 0)
+    *(gboolean *)data = strcmp(state, "running") == 0 || (strcmp(state, "paused") == 0 && strcmp(reason, "starting up") != 0);
+}
+
+gboolean wry_guard_has_run(int dir, const char *domain) {
+  static const GMarkupParser parser = {.start_element = take_state};
+  gsize length;
+  gboolean ran = FALSE;
+  g_autofree char *path = status_path(domain), *text = read_whole(dir, path, &length);
+  g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &ran, NULL);
+  return text && g_markup_parse_context_parse(context, text, (gssize)length, NULL) && ran;
+}
+
 gboolean wry_guard_keep_status(int dir, const char *domain, GError **error) {
   gsize length;
   g_autofree char *path = status_path(domain), *text = read_whole(dir, path, &length);

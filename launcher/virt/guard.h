@@ -21,6 +21,8 @@ gboolean wry_guard_keep_status(int dir, const char *domain, GError **error);
 void wry_guard_forget(int dir, const char *domain);
 /* pid that libvirt noted for the domain's QEMU; 0 when none. Not believed by itself: see launcher/qemu.h. */
 int wry_guard_pid(int dir, const char *domain);
+/* By libvirt's status file the domain's guest has run: it is running, or paused by anything but its start. */
+gboolean wry_guard_has_run(int dir, const char *domain);
 /* The last lines of the domain log (QEMU's stderr), at most `max` bytes, cleaned of control characters. New string, never NULL. */
 char *wry_guard_log_tail(int dir, const char *domain, gsize max);
 /* Well-formed XML. Pure. */

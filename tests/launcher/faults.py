@@ -110,6 +110,22 @@ def qemu_does_not_start(bed):
         check("no-such-model" in status["message"] or "CPU" in status["message"], status)
 
 
+@case("a run that is killed before it noted that its guest runs: the guest runs on")
+def killed_before_the_note(bed):
+    with bed.sandbox() as box:
+        peer = box.boot()
+        ready(peer)
+        pid = box.qemu_pid()
+        os.kill(box.run_pid(), signal.SIGKILL)
+        with open(box.vm_path("facts"), "w", encoding="utf-8") as f:
+            f.write("runs=1")
+        os.unlink(box.vm_path("domain-status.xml"))
+        peer.close()
+        peer = box.accept()
+        peer.wait_state("Running")
+        check(box.qemu_pid() == pid, "the same QEMU")
+
+
 def status_file(box):
     return box.vm_path("libvirt/run/qemu/default_t.xml")
 

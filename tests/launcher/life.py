@@ -219,6 +219,19 @@ def syncs(bed):
         check(box.qemu_pid() == pid, "the same QEMU")
 
 
+@case("told to stop before it has a bundle, the sandbox ends and an earlier VMI's record stays")
+def never_had_one(bed):
+    with bed.sandbox() as box:
+        with open(os.path.join(box.dir, "state/final.rec.a"), "wb") as f:
+            f.write(b"of an earlier one")
+        box.start()
+        peer = box.accept()
+        check(peer.call("shutdown", graceSeconds=30)[0]["code"] == 0, "accepted")
+        peer.wait_state("Shutoff", "Destroyed")
+        peer.call("finish")
+        check(box.wait_end() == 0 and os.listdir(os.path.join(box.dir, "state")) == ["final.rec.a"], "nothing written")
+
+
 @case("told to stop before its guest ran, nothing runs")
 def cancelled(bed):
     with bed.sandbox() as box:

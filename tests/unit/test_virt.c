@@ -140,6 +140,20 @@ START_TEST(without_any_copy_attaching_is_refused) {
 }
 END_TEST
 
+static const struct { const char *text; gboolean ran; } statuses[] = {
+  {"<domstatus state='running' reason='booted' pid='7'><domain/></domstatus>", TRUE}, {"<domstatus state='paused' reason='user' pid='7'/>", TRUE},
+  {"<!-- x -->\n<domstatus state='paused' reason='starting up' pid='7'/>", FALSE}, {"<domstatus state='running'", FALSE}, {"<domstatus/>", FALSE},
+  {"<other state='running'/>", FALSE}, {"", FALSE}, {"<domstatus state='shutdown' reason='unknown'/>", FALSE},
+};
+
+START_TEST(whether_the_guest_ran) {
+  ck_assert(wry_guard_prepare(dir, -1, NULL));
+  ck_assert(!wry_guard_has_run(dir, "ns_vm"));
+  put(STATUS, statuses[_i].text);
+  ck_assert_int_eq(wry_guard_has_run(dir, "ns_vm"), statuses[_i].ran);
+}
+END_TEST
+
 START_TEST(forgetting) {
   ck_assert(wry_guard_prepare(dir, -1, NULL));
   put(STATUS, "<domstatus/>");
@@ -283,6 +297,7 @@ int main(void) {
   tcase_add_test(guard, prepare_is_idempotent_and_copies_the_cache);
   tcase_add_test(guard, a_status_file_cut_anywhere_is_repaired);
   tcase_add_test(guard, without_any_copy_attaching_is_refused);
+  tcase_add_loop_test(guard, whether_the_guest_ran, 0, G_N_ELEMENTS(statuses));
   tcase_add_test(guard, forgetting);
   tcase_add_test(guard, pid_and_log);
   tcase_add_test(guard, a_full_directory_is_emptied_or_not_touched);
