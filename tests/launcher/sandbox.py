@@ -262,6 +262,16 @@ class Console:
         before, _, self.seen = self.seen.partition(text)
         return before
 
+    def drain(self, seconds=0.0):
+        """Everything that has come and comes within the time; none of it is expected any more."""
+        heard, self.seen, end = self.seen, b"", time.monotonic() + seconds
+        while select.select([self.sock], [], [], max(0.0, end - time.monotonic()))[0]:
+            data = self.sock.recv(65536)
+            if not data:
+                raise Lost()
+            heard += data
+        return heard
+
     def send(self, text):
         self.sock.sendall(text)
 
