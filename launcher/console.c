@@ -282,6 +282,7 @@ WryConsole *wry_console_new(int take_from_guest, int take_to_guest, WryConsoleLo
   console->to_guest = take_to_guest;
   console->log = log;
   console->ring = g_malloc(WRY_CONSOLE_RING);
+  console->head = log ? wry_console_log_recall(log, console->ring, WRY_CONSOLE_RING) : 0;
   console->sessions = g_ptr_array_new_with_free_func(session_free);
   fcntl(take_from_guest, F_SETPIPE_SZ, PIPE_BYTES); /* a wish: a smaller pipe works too */
   console->from_source = g_unix_fd_add(take_from_guest, G_IO_IN, guest_spoke, console);

@@ -6,7 +6,8 @@
 
 typedef struct WryConsole WryConsole;
 
-/* `take_from_guest` and `take_to_guest` are open for reading and writing without blocking (a FIFO held so never sees end of file). `log` may be NULL; borrowed. */
+/* `take_from_guest` and `take_to_guest` are open for reading and writing without blocking (a FIFO held so never sees end of file). `log` may be NULL; borrowed.
+ * What the log holds of this boot is there to scroll back to: the console of a restarted `run` goes on where it was. */
 WryConsole *wry_console_new(int take_from_guest, int take_to_guest, WryConsoleLog *log);
 void wry_console_free(WryConsole *console);
 

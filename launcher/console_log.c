@@ -99,6 +99,28 @@ void wry_console_log_write(WryConsoleLog *log, const char *data, gsize length) {
   log->untold += length - done;
 }
 
+/* The last bytes of one file, at most `max`. */
+static gsize tail_of(int dirfd, const char *name, char *into, gsize max) {
+  struct stat st;
+  gsize done = 0;
+  wry_autofd int fd = wry_vopen(dirfd, name, O_RDONLY, 0, WRY_WANT_FILE, NULL);
+  gsize size = fd >= 0 && fstat(fd, &st) == 0 ? (gsize)st.st_size : 0, wanted = MIN(size, max);
+  while (done < wanted) {
+    ssize_t n = pread(fd, into + done, wanted - done, (off_t)(size - wanted + done));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      break;
+    done += (gsize)n;
+  }
+  return done;
+}
+
+gsize wry_console_log_recall(const WryConsoleLog *log, char *into, gsize max) {
+  gsize present = MIN(log->size, max), older = tail_of(log->dirfd, rotation[1], into, max - present);
+  return older + tail_of(log->dirfd, rotation[0], into + older, present);
+}
+
 guint64 wry_console_log_missed(const WryConsoleLog *log) {
   return log->missed;
 }

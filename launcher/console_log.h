@@ -10,5 +10,7 @@ WryConsoleLog *wry_console_log_new(int dirfd, gboolean fresh, GError **error);
 void wry_console_log_free(WryConsoleLog *log);
 /* Appends; rotates before a file would grow past WRY_CONSOLE_LOG. */
 void wry_console_log_write(WryConsoleLog *log, const char *data, gsize length);
+/* Reads the last bytes of the boot's log, at most `max`, into `into`; returns how many. */
+gsize wry_console_log_recall(const WryConsoleLog *log, char *into, gsize max);
 /* Bytes that could not be written since the log was opened. */
 guint64 wry_console_log_missed(const WryConsoleLog *log);

@@ -291,6 +291,34 @@ START_TEST(a_boot_keeps_the_previous_log) {
 }
 END_TEST
 
+/* `run` dies and is started again: its console scrolls back to before, past a rotation too. */
+START_TEST(a_restarted_console_scrolls_back) {
+  for (gsize length = 10; length <= WRY_CONSOLE_LOG + 10; length += WRY_CONSOLE_LOG) {
+    Rig rig = rig_new(TRUE);
+    g_autofree char *text = pattern(length);
+    prints(&rig, text, length);
+    wry_console_free(rig.console);
+    wry_console_log_free(rig.log);
+    int from[2], to[2];
+    ck_assert(pipe2(from, O_CLOEXEC | O_NONBLOCK) == 0 && pipe2(to, O_CLOEXEC | O_NONBLOCK) == 0);
+    wry_fd_close(&rig.guest_out);
+    wry_fd_close(&rig.guest_in);
+    rig.guest_out = from[1];
+    rig.guest_in = to[0];
+    rig.log = wry_console_log_new(rig.dir, FALSE, NULL);
+    rig.console = wry_console_new(from[0], to[1], rig.log);
+    gsize kept = MIN(length, WRY_CONSOLE_RING);
+    int reader = wry_console_attach(rig.console, TRUE, FALSE, TRUE, NULL);
+    settle();
+    g_autofree char *seen = drain(reader, NULL);
+    ck_assert_uint_eq(strlen(seen), kept);
+    ck_assert_mem_eq(seen, text + length - kept, kept);
+    close(reader);
+    rig_free(&rig);
+  }
+}
+END_TEST
+
 /* What the disk refuses is counted and told. A limit on the file's size stands for a full disk. */
 START_TEST(a_full_disk_loses_log_lines_only) {
   Rig rig = rig_new(TRUE);
@@ -340,6 +368,7 @@ int main(void) {
   tcase_add_test(tcase, ten_megabytes_lose_nothing_but_by_rotation);
   tcase_add_test(tcase, below_its_size_the_log_is_whole);
   tcase_add_test(tcase, a_boot_keeps_the_previous_log);
+  tcase_add_test(tcase, a_restarted_console_scrolls_back);
   tcase_add_test(tcase, a_full_disk_loses_log_lines_only);
   tcase_add_test(tcase, last_words_reach_the_log);
   suite_add_tcase(suite, tcase);
