@@ -36,7 +36,6 @@ def graceful_stop(bed):
     check("ShuttingDown" in root.reasons("calm"), f"events: {root.reasons('calm')}")
     root.ctl("start", "calm")
     root.running("calm")
-    root.ctl("delete", "vm", "calm")
 
 
 @case("forced stop ends a guest that does not listen, at once")
@@ -46,7 +45,6 @@ def forced_stop(bed):
     root.running("deaf")
     root.ctl("stop", "deaf", "--force", "--grace-period=0")
     until(10, "Stopped", lambda: printable(root, "deaf") == "Stopped")
-    root.ctl("delete", "vm", "deaf")
 
 
 @case("Always: a guest that powers off comes back, with back-off when it never ran")
@@ -58,7 +56,6 @@ def always(bed):
     root.console("again").send("\x10")  # ^P: the guest powers off
     until(40, "another VMI", lambda: new_uid(root, "again", uid))
     root.running("again", 40)
-    root.ctl("delete", "vm", "again")
 
 
 @case("RerunOnFailure: stays down after an orderly end, comes back after a crash")
@@ -72,7 +69,6 @@ def rerun_on_failure(bed):
     root.running("rerun", 40)
     root.console("rerun").send("\x10")
     until(30, "Stopped", lambda: printable(root, "rerun") == "Stopped")
-    root.ctl("delete", "vm", "rerun")
 
 
 @case("Once: ends and is not started again")
@@ -81,7 +77,6 @@ def once(bed):
     root.apply(sector("single", image="bootsector-poweroff", strategy="Once"))
     until(40, "Succeeded", lambda: phase(root, "single") == "Succeeded")
     until(10, "Stopped", lambda: printable(root, "single") == "Stopped")
-    root.ctl("delete", "vm", "single")
 
 
 @case("Manual and Halted: run only when asked; starting twice and stopping a stopped VM are conflicts")
@@ -103,7 +98,6 @@ def manual_and_halted(bed):
     root.ctl("start", "halted")
     root.running("halted", 30)
     check(root.field("vm", "halted", ".spec.runStrategy") == "Always", "start of a Halted VM makes it Always")
-    root.ctl("delete", "vm", "hand", "halted")
 
 
 @case("restart, pause, unpause, reset do what they say; a guest's own reboot is no failure")
@@ -128,7 +122,6 @@ def verbs(bed):
     root.ctl("restart", "verbs")
     until(40, "another VMI", lambda: new_uid(root, "verbs", uid))
     root.running("verbs", 30)
-    root.ctl("delete", "vm", "verbs")
 
 
 def ended(root, name, seconds=30):

@@ -32,7 +32,6 @@ def readers(bed):
     taker.expect("hello", 10)
     taker.send("xyz")
     watchers[0].expect("xyz", 10)
-    root.ctl("delete", "vm", "shared")
 
 
 @case("a flood on the console: nothing is lost in the log below its limit, a stalled reader costs nobody")
@@ -56,7 +55,6 @@ def flood(bed):
     check(lines * 23 > LOG_BYTES or seen[0] == first, f"the log lost its beginning: {seen[0]}")
     check(stalled.process.poll() is None, "the stalled reader is still connected")
     check(root.field("vmi", "flood", ".status.phase") == "Running", "phase")
-    root.ctl("delete", "vm", "flood", "--grace-period=0", "--force")
 
 
 @case("logs --previous shows the boot before")
@@ -75,7 +73,6 @@ def previous_log(bed):
     until(20, "the new log", lambda: "hello" in root.ctl("logs", "logged"))
     check("first-boot" not in root.ctl("logs", "logged"), "the new log is new")
     check("first-boot" in root.ctl("logs", "logged", "--previous"), "the old one is kept")
-    root.ctl("delete", "vm", "logged")
 
 
 @case("a real VNC client sees the guest's screen")
@@ -99,4 +96,3 @@ def vnc(bed):
     finally:
         proxy.kill()
         proxy.wait()
-    root.ctl("delete", "vm", "screen")

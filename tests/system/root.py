@@ -78,7 +78,7 @@ class Console:
         self.expect("[Pp]assword:", 20)
         self.send(password + "\n")
         self.expect("[#$] ", 20)
-        self.send("stty -echo cols 2000; PS1='done> '\n")
+        self.send("stty -echo cols 2000; PS1=done'> '\n")
         self.expect("done> $", 20)
         return self
 
@@ -88,6 +88,7 @@ class Console:
         start = self.mark
         found = self.expect(r"\[status=(\d+)\]", seconds)
         output = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", self.text[start:found.start()]).replace("\r", "")
+        output = re.sub(r"^(guest|cloud-init): .*\n", "", output, flags=re.M)  # what the guest's services say meanwhile
         self.expect("done> ", seconds)
         if found.group(1) != "0":
             raise Failed(f"guest: {command!r} ended with {found.group(1)}: {output[-400:]}")
