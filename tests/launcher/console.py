@@ -55,7 +55,7 @@ def flood(bed):
         c = ready(peer)
         stalled = console(peer, readOnly=True)
         c.send(b"f")
-        lines = c.expect(b"FLOODED", timeout=240)
+        lines = c.expect(b"FLOODED", timeout=600)
         check(len(lines) >= FLOOD or b"bytes dropped" in lines, f"{len(lines)} bytes")
         time.sleep(0.5)
         kept = log(box, ".1") + log(box)
