@@ -34,6 +34,7 @@ struct WryRun {
   gint64 deadline;             /* monotonic µs of a graceful shutdown; 0 = none was asked for */
   guint attempts;              /* failed attaches in a row, then resumes after I/O errors in a row */
   guint resume_timer;
+  gint64 io_error_at;          /* monotonic µs of the last pause by an I/O error */
   gboolean settled;            /* what is done once when the guest runs has been done */
   gboolean agent, agent_busy;  /* connected; told to shut down and has not answered */
   gboolean asked;              /* the guest was asked to shut down */

@@ -124,7 +124,8 @@ static void do_shorten(WryRun *run, WryRequest *request) {
 
 static void do_retry(WryRun *run, WryRequest *request) {
   (void)request;
-  wry_run_arm(run, WRY_VM_EV_AGAIN, ATTACH_MS << MIN(run->attempts++, 4u));
+  wry_run_arm(run, WRY_VM_EV_AGAIN, ATTACH_MS << MIN(run->attempts, 4u));
+  run->attempts++;
 }
 
 static void do_terminate(WryRun *run, WryRequest *request) {

@@ -11,6 +11,37 @@
 
 #define RESUME_FIRST 10u /* seconds; after an I/O error, doubling (contract 6.5) */
 #define RESUME_MAX 180u
+#define RESUME_FORGET 600
+
+/* --- I/O errors ------------------------------------------------------------------------------------------------------ */
+
+static void resumed_again(const char *text, const GError *error, gpointer data) {
+  (void)text;
+  (void)data;
+  if (error)
+    wry_log(WRY_LOG_WARNING, "the guest stands after an I/O error and does not go on", "why", error->message, NULL);
+}
+
+static gboolean resume_again(gpointer data) {
+  WryRun *run = data;
+  run->resume_timer = 0;
+  if (run->phase == WRY_VM_PAUSED && !run->facts.user_paused)
+    wry_virt_do(run->virt, WRY_VIRT_RESUME, NULL, 0, resumed_again, run);
+  return G_SOURCE_REMOVE;
+}
+
+/* A guest that stands because of an I/O error goes on when the trouble may be over; after a while without errors the waits begin anew. */
+static void plan_resume(WryRun *run, WryVirtStatus status) {
+  gint64 now = g_get_monotonic_time();
+  g_clear_handle_id(&run->resume_timer, g_source_remove);
+  if (status.state != WRY_VIRT_PAUSED || g_strcmp0(status.reason, "IOError") != 0)
+    return;
+  if (now - run->io_error_at > RESUME_FORGET * G_USEC_PER_SEC)
+    run->attempts = 0;
+  run->io_error_at = now;
+  run->resume_timer = g_timeout_add_seconds(MIN(RESUME_MAX, RESUME_FIRST << MIN(run->attempts, 5u)), resume_again, run);
+  run->attempts++;
+}
 
 /* --- live ------------------------------------------------------------------------------------------------------------- */
 
@@ -47,6 +78,7 @@ void wry_run_live(WryRun *run) {
   run->report->qemuPid = (WryOptInt){TRUE, wry_qemu_pid(run->qemu)};
   if (!run->settled)
     settle(run);
+  plan_resume(run, status);
   if (!wry_guard_keep_status(run->vm_dir, run->domain, &error))
     wry_log(WRY_LOG_WARNING, "status file not kept", "why", error->message, NULL);
   wry_run_report(run);
@@ -55,21 +87,6 @@ void wry_run_live(WryRun *run) {
 }
 
 /* --- libvirt's events ------------------------------------------------------------------------------------------------- */
-
-static gboolean resume_again(gpointer data) {
-  WryRun *run = data;
-  run->resume_timer = 0;
-  if (run->phase == WRY_VM_PAUSED && !run->facts.user_paused)
-    wry_virt_do(run->virt, WRY_VIRT_RESUME, NULL, 0, NULL, NULL);
-  return G_SOURCE_REMOVE;
-}
-
-/* A guest that stands because of an I/O error goes on when the trouble may be over. */
-static void plan_resume(WryRun *run, WryVirtStatus status) {
-  g_clear_handle_id(&run->resume_timer, g_source_remove);
-  if (status.state == WRY_VIRT_PAUSED && g_strcmp0(status.reason, "IOError") == 0)
-    run->resume_timer = g_timeout_add_seconds(MIN(RESUME_MAX, RESUME_FIRST << MIN(run->attempts++, 5u)), resume_again, run);
-}
 
 static void note_shutdown(WryRun *run, const char *by) {
   if (strcmp(by, "Guest") == 0)
@@ -98,7 +115,6 @@ static void on_changed(WryVirtStatus status, gpointer data) {
     wry_run_feed(run, WRY_VM_EV_VERDICT, NULL);
   if (!wry_vm_is_live(run->phase) || run->phase == WRY_VM_KILLING)
     return;
-  plan_resume(run, status);
   if (status.state == WRY_VIRT_RUNS)
     note_running(run);
   if (status.state == WRY_VIRT_RUNS || status.state == WRY_VIRT_PAUSED)

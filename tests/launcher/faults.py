@@ -211,6 +211,31 @@ def log_grows(bed):
         check(os.stat(path).st_size < 1 << 20, "cut")
 
 
+@case("the guest's disk has no space: the VM pauses with its reason and an event, and goes on by itself when there is space")
+def disk_full(bed):
+    with bed.sandbox(env={"VOLUMES_SIZE": "512k"}) as box:
+        peer = box.boot()
+        c = ready(peer)
+        filler = f"/proc/{box.pid('launcher-init')}/root/run/wherry/volumes/filler"
+        with open(filler, "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(4096))
+            except OSError:
+                pass
+        c.send(b"w")
+        status = peer.wait_state("Paused", "IOError")
+        check(not status["userPaused"], status)
+        check(any(e["reason"] == "IOerror" and e["type"] == "Warning" for e in peer.events), peer.events)
+        os.kill(box.run_pid(), signal.SIGKILL)  # the next run knows it too
+        os.unlink(filler)
+        peer.close()
+        peer = box.accept()
+        peer.wait_state("Paused", "IOError")
+        peer.wait_state("Running", timeout=15)
+        console(peer).expect(b"W")
+
+
 @case("a stopped QEMU holds up neither the console's log nor its own end")
 def qemu_hangs(bed):
     with bed.sandbox() as box:

@@ -3,6 +3,7 @@
  * single characters:
  *   'i'  from now on ignore the power button     'q'  power off          'r'  reset
  *   'p'  tell of a panic (pvpanic)               'f'  print 10 MiB, then FLOODED
+ *   'w'  write a sector to the disk, then 'W', or 'E' when the BIOS says that it failed
  * Relies on: ICH9's power management base at 0x600; SeaBIOS leaves the timer running, so that a halted CPU looks around 18 times a second.
  */
 	.code16
@@ -63,11 +64,25 @@ character:
 	je	panic
 	cmpb	$'f', %al
 	je	flood
+	cmpb	$'w', %al
+	je	disk
 	cmpb	$'q', %al
 	je	poweroff
 echo:
 	call	put
 	jmp	loop
+disk:
+	xorw	%bx, %bx
+	movw	%bx, %es
+	movb	$0x7c, %bh		/* what is written: this sector */
+	movw	$0x0301, %ax		/* one sector, to cylinder 0, head 0, sector 50 */
+	movw	$50, %cx
+	movw	$0x80, %dx
+	int	$0x13
+	movb	$'W', %al
+	jnc	echo
+	movb	$'E', %al
+	jmp	echo
 ignoring:
 	movb	$1, ignore
 	jmp	echo
