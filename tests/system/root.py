@@ -161,6 +161,12 @@ class Root:
         if left:
             raise Failed("left behind: " + ", ".join(left))
 
+    def restart(self):
+        """The handler ends in order and is started again; VMs run on."""
+        self.handler.terminate()
+        self.handler.wait(30)
+        self.start()
+
     def half(self, role):
         """The process that is the handler's half: a child of the one that was started; None while there is none."""
         for pid in self.handler_pids(f"--role={role}"):
@@ -239,6 +245,10 @@ class Root:
         pids = [pid for program, pids in self.sandbox_pids(name).items() if program.startswith("qemu") for pid in pids]
         return pids[0] if len(pids) == 1 else None
 
+    def qemus(self):
+        """Every QEMU of this root's VMs; slot 0 is the probe's."""
+        return sorted(pid for pid, program in processes(vm_uids(self.path)[1:]) if program.startswith("qemu-system"))
+
     def events(self, name):
         text = self.ctl("events", "-o", "json")
         return [e for e in json.loads(text)["items"] if e["involvedObject"]["name"] == name]
@@ -308,18 +318,22 @@ def processes(uids):
                 yield int(pid), program.split("(", 1)[1]
 
 
+def vm_uids(path):
+    """The uids that this root gives to its VMs."""
+    first = VM_UID_FIRST + crc32c(os.path.join(path, "run").encode()) % 4096 * VM_SLOTS
+    return range(first, first + VM_SLOTS)
+
+
 def leaks(path):
     """What is there of the VMs of this root, and must not be when it has none: a sorted list of lines. Other roots' do not count."""
-    root_id = crc32c(os.path.join(path, "run").encode())
-    name = f"{root_id:08x}"
-    first = VM_UID_FIRST + root_id % 4096 * VM_SLOTS
+    name = f"{crc32c(os.path.join(path, 'run').encode()):08x}"
     found = [f"cgroup {folder}" for base in cgroup_roots() for folder, _, _ in os.walk(os.path.join(base, "wherry", name))]
     links = re.findall(r"^\d+: ([^:@]*)", run(["ip", "-o", "link"]).stdout, re.M)
     found += [f"link {link}" for link in links if link == f"wry{name}" or link.startswith(f"wv{name[2:]}.")]
     found += [f"nft {line}" for line in run(["nft", "list", "tables"]).stdout.splitlines() if f"wherry_{name}" in line]
     with open("/proc/self/mounts", encoding="utf-8") as file:
         found += [f"mount {line.split()[1]}" for line in file if line.split()[1].startswith(path)]
-    found += [f"process {pid} {program}" for pid, program in processes(range(first, first + VM_SLOTS))]
+    found += [f"process {pid} {program}" for pid, program in processes(vm_uids(path))]
     for folder in ("run/vms", "state/scratch", "state/vms"):
         with contextlib.suppress(OSError):
             found += [f"directory {folder}/{entry}" for entry in os.listdir(os.path.join(path, folder))]
