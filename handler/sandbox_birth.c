@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define START_FD 3 /* where the program finds its socket */
 
 G_NORETURN static void child_fails(const WryBirth *birth, const char *step, const GError *error) {
   char text[256];
@@ -67,11 +70,9 @@ static void child_files(const WryBirth *birth) {
   int null = dev < 0 ? -1 : wry_vopen(dev, "null", O_RDWR, 0, WRY_WANT_ANY, NULL);
   if (null < 0 || dup2(null, 0) < 0 || dup2(birth->log >= 0 ? birth->log : null, 1) < 0 || dup2(1, 2) < 0)
     child_fails(birth, "standard files", NULL);
-  if (birth->sync != 3 && dup2(birth->sync, 3) < 0)
+  if (fcntl(START_FD, F_SETFD, 0) != 0)
     child_fails(birth, "socket", NULL);
-  if (fcntl(3, F_SETFD, 0) != 0)
-    child_fails(birth, "socket", NULL);
-  close_range(4, ~0U, CLOSE_RANGE_CLOEXEC);
+  close_range(START_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 /* Returns in the program's process; pid 1 ends here. QEMU detaches itself from who started it: without a reaper its starter would wait for it for ever. */
@@ -86,6 +87,26 @@ static void child_reaps(void) {
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
+static int compare_fds(const void *a, const void *b) {
+  return *(const int *)a - *(const int *)b;
+}
+
+/* All that the root half has open, but what the child needs: it must not hold the root's lock, the root half's socket to main, or the other end of its own when the root half is gone. */
+static void child_lets_go(const WryBirth *birth) {
+  g_autofree int *keep = g_new(int, birth->binds->len + 4);
+  guint n = 0;
+  if (birth->sync != START_FD && dup2(birth->sync, START_FD) < 0) child_fails(birth, "socket", NULL); /* the place is taken before anything else is opened */
+  keep[n++] = START_FD;
+  for (guint i = 0; i < birth->binds->len; i++) keep[n++] = ((const WryBind *)birth->binds->pdata[i])->fd;
+  if (birth->log >= 0) keep[n++] = birth->log;
+  keep[n++] = birth->sync;
+  keep[n++] = STDERR_FILENO;
+  qsort(keep, n, sizeof *keep, compare_fds);
+  for (guint i = 0; i + 1 < n; i++)
+    if (keep[i + 1] - keep[i] > 1) close_range((unsigned)keep[i] + 1, (unsigned)keep[i + 1] - 1, 0);
+  close_range((unsigned)keep[n - 1] + 1, ~0U, 0);
+}
+
 G_NORETURN static void child_main(const WryBirth *birth) {
   g_autoptr(GError) error = NULL;
   char *const environment[] = {(char *)"PATH=/usr/bin:/usr/sbin", (char *)"HOME=/run/wherry/vm", (char *)"XDG_RUNTIME_DIR=/run/wherry/vm", (char *)"LANG=C.UTF-8", NULL};
@@ -94,6 +115,7 @@ G_NORETURN static void child_main(const WryBirth *birth) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   setsid();
   umask(birth->mask);
+  child_lets_go(birth);
   if (!wry_sandbox_enter_root(birth->binds, birth->uid, &error))
     child_fails(birth, "file system", error);
   const char *name = birth->request->hostname[0] ? birth->request->hostname : "vm";
