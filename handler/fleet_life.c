@@ -230,6 +230,7 @@ static void on_hello(WryLauncher *launcher, gpointer owner, gint64 run G_GNUC_UN
   WryGuest *guest = owner;
   if (guest->launcher && guest->launcher != launcher) wry_launcher_close(guest->launcher);
   guest->launcher = launcher;
+  guest->reported = FALSE;
   wry_guest_feed(guest, WRY_EVENT_HELLO);
 }
 
@@ -241,19 +242,25 @@ static void tell_emulation(WryGuest *guest) {
   wry_guest_vmi_event(guest, TRUE, "SoftwareEmulation", "The guest runs in software emulation (TCG): this node's KVM is not used.");
 }
 
-static void on_status(gpointer owner, const WryVmiReport *report, gpointer data G_GNUC_UNUSED) {
-  WryGuest *guest = owner;
-  WryInstance *vmi = guest->fleet ? wry_guest_vmi(guest) : NULL;
-  if (!vmi || !guest->launcher || guest->life == WRY_LIFE_ENDING || guest->life == WRY_LIFE_OVER) return;
-  if (vmi->report) wry_struct_free(&wry_vmi_report_type, vmi->report);
-  vmi->report = wry_struct_copy(&wry_vmi_report_type, report);
-  WryPhase phase = wry_status_phase(report, vmi->object->spec, wry_instance_grace(vmi));
+void wry_guest_weigh_report(WryGuest *guest) {
+  WryInstance *vmi = wry_guest_vmi(guest);
+  WryPhase phase = wry_status_phase(vmi->report, vmi->object->spec, wry_instance_grace(vmi));
   if (phase == WRY_PHASE_RUNNING) {
     wry_guest_feed(guest, WRY_EVENT_UP);
     tell_emulation(guest);
   } else if (phase != WRY_PHASE_NONE) {
     wry_guest_feed(guest, WRY_EVENT_DOWN);
   }
+}
+
+static void on_status(gpointer owner, const WryVmiReport *report, gpointer data G_GNUC_UNUSED) {
+  WryGuest *guest = owner;
+  WryInstance *vmi = guest->fleet ? wry_guest_vmi(guest) : NULL;
+  if (!vmi || !guest->launcher || guest->life == WRY_LIFE_ENDING || guest->life == WRY_LIFE_OVER) return;
+  if (vmi->report) wry_struct_free(&wry_vmi_report_type, vmi->report);
+  vmi->report = wry_struct_copy(&wry_vmi_report_type, report);
+  guest->reported = TRUE;
+  wry_guest_weigh_report(guest);
   wry_fleet_kick(guest);
 }
 

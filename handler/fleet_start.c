@@ -206,6 +206,7 @@ static void on_queried(const WryRootReply *reply, int take_pidfd, const GError *
       wry_log(WRY_LOG_INFO, "taken over", "vm", wry_object_meta(guest->object)->name, "phase", vmi->phase, NULL);
       wry_guest_feed(guest, WRY_EVENT_ALIVE);
       if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO);
+      if (guest->fleet && guest->launcher && guest->reported) wry_guest_weigh_report(guest); /* it came before this answer, and is not told twice */
     }
   }
   wry_guest_unref(guest);

@@ -23,7 +23,8 @@ struct WryGuest {
   gint64 stop_started;      /* monotonic microseconds; 0 = no stop under way */
   gboolean told_stop;       /* event ShuttingDown is out */
   gboolean forgetting;      /* removal of state/vms/<vm> is asked, or waits to be asked again */
-  gboolean changed; /* by this turn, and not saved yet */
+  gboolean changed;         /* by this turn, and not saved yet */
+  gboolean reported;        /* the VMI's report is of this connection of the launcher */
   gboolean unsaved;
   gboolean emulation_told;
   const char *end_reason;   /* why the handler ended it, static; NULL: it did not */
@@ -80,6 +81,8 @@ void wry_guest_try_start(WryGuest *guest);
 /* The launcher's callbacks, `data` is the fleet. */
 extern const WryLauncherCalls wry_guest_launcher_calls;
 void wry_guest_clear_timers(WryGuest *guest);
+/* What the launcher's last report means for the guest's life. */
+void wry_guest_weigh_report(WryGuest *guest);
 void wry_guest_watch_init(WryGuest *guest, int take_pidfd);
 
 /* The VMI that the object makes: of the VM's template, or the object's own; defaulted. NULL with error. */
