@@ -125,8 +125,10 @@ static void block_signals(void) {
   close(fd);
 }
 
-/* The kernel's own code page in every process, with system call instructions in it. */
+/* The kernel's own code page in every process, with system call instructions in it. Its segment may be shorter than the mapping, and a kernel refuses to split that (EINVAL), so the
+ * first length that is taken is the whole of it. */
 static void unmap_vdso(void) {
+  enum { VDSO_SLACK = 4 * 4096 };
   const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
   if (!base)
     return;
@@ -134,10 +136,11 @@ static void unmap_vdso(void) {
   const Elf64_Phdr *segment = (const void *)(base + header->e_phoff);
   for (unsigned i = 0; i < header->e_phnum; i++)
     if (segment[i].p_type == PT_LOAD) {
-      size_t size = (segment[i].p_memsz + 4095) & ~4095ul;
-      if (munmap((void *)base, size) != 0)
-        fail("vDSO");
-      return;
+      const size_t least = (segment[i].p_memsz + 4095) & ~4095ul;
+      for (size_t size = least; size <= least + VDSO_SLACK; size += 4096)
+        if (munmap((void *)base, size) == 0)
+          return;
+      fail("vDSO");
     }
 }
 
