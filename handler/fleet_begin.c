@@ -217,7 +217,19 @@ static void list_next(WryFleet *fleet, guint index) {
   wry_root_call(fleet->root, &request, on_listed, fleet);
 }
 
+#define PROBE_AGAIN_SECONDS 10
+
 /* --- the node ------------------------------------------------------------------------------------------------------------------------------------------ */
+static void probe_node(WryFleet *fleet);
+
+/* A probe that could not be made, on a full disk for one, says nothing about the node. */
+static gboolean on_probe_again(gpointer data) {
+  WryFleet *fleet = data;
+  fleet->probe_timer = 0;
+  probe_node(fleet);
+  return G_SOURCE_REMOVE;
+}
+
 static void on_probed(const WryRootReply *reply, int pidfd, const GError *error, gpointer data) {
   WryFleet *fleet = data;
   WryFleetFacts *facts = &fleet->facts;
@@ -232,7 +244,10 @@ static void on_probed(const WryRootReply *reply, int pidfd, const GError *error,
   g_free(facts->message);
   facts->message = error ? g_strdup_printf("the node's probe failed (%s)", error->message) : NULL;
   if (fleet->closing) return;
-  if (error) wry_log(WRY_LOG_ERROR, "probe of the node", "error", error->message, NULL);
+  if (error) {
+    wry_log(WRY_LOG_ERROR, "probe of the node", "error", error->message, NULL);
+    fleet->probe_timer = g_timeout_add_seconds(PROBE_AGAIN_SECONDS, on_probe_again, fleet);
+  }
   wry_log(WRY_LOG_INFO, "node", "kvm", facts->kvm_usable ? "usable" : facts->kvm_present ? "present, runs no guests" : "absent", NULL);
   kick_all(fleet);
 }
@@ -289,6 +304,7 @@ void wry_fleet_free(WryFleet *fleet) {
   if (!fleet) return;
   fleet->closing = TRUE;
   stop_source(&fleet->orphan_timer);
+  stop_source(&fleet->probe_timer);
   stop_source(&fleet->save_timer);
   g_hash_table_remove_all(fleet->guests);
   wry_root_abandon(fleet->root);

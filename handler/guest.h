@@ -44,7 +44,7 @@ struct WryFleet {
   GHashTable *guests;     /* uid of the object -> WryGuest */
   WryFleetFacts facts;
   guint orphans;            /* sandboxes without object that are still to be ended */
-  guint orphan_timer, save_timer, list_index;
+  guint orphan_timer, save_timer, probe_timer, list_index;
   GPtrArray *orphan_names;
   gboolean listed;          /* all sandboxes that an earlier handler left are known */
   gboolean closing;
