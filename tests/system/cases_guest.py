@@ -1,10 +1,35 @@
 """What a guest is given: boot to login, network, cloud-init, volumes."""
 import base64
+import contextlib
+import http.server
+import os
 import socket
+import tempfile
+import threading
 
 from bed.suite import case, check
-from system.manifests import vm
-from system.root import until
+from system.manifests import sector, vm
+from system.root import own_address, run, until
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"from the host")
+
+    def log_message(self, *_):
+        """Not to the test's output."""
+
+
+@contextlib.contextmanager
+def served_by_host(peer):
+    """A web server on this host's address towards the peer."""
+    host = own_address(peer)
+    with http.server.ThreadingHTTPServer((host, 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield host, server.server_port
+        server.shutdown()
+
 
 SEEN = """#cloud-config
 hostname: till
@@ -47,6 +72,33 @@ def boot_network_cloudinit(bed):
     check(conditions["SoftwareEmulation"]["status"] == "True", "SoftwareEmulation condition")
     until(60, "the guest agent is connected", lambda: root.field("vmi", "till", '.status.conditions[?(@.type=="AgentConnected")].status') == "True", 1)
     until(60, "the guest's system in status", lambda: root.field("vmi", "till", ".status.guestOSInfo.kernelRelease"), 1)
+    check(root.field("vmi", "till", ".status.guestOSInfo.kernelRelease") in root.ctl("guestosinfo", "till"), "guestosinfo asks the guest")
+    with served_by_host(address) as (host, port):
+        check(console.shell(f"wget -q -O - http://{host}:{port}/") == "from the host", "the guest reaches the host")
+
+
+@case("raw and qcow2 files become images: a VM boots from each, and writes to neither")
+def image_files(bed):
+    root = bed.root("bootsector")
+    raw = os.path.join(root.build, "guests", "bootsector.img")
+    with tempfile.TemporaryDirectory() as folder:
+        qcow = os.path.join(folder, "disk.qcow2")
+        check(run(["qemu-img", "convert", "-O", "qcow2", raw, qcow]).returncode == 0, "qemu-img")
+        root.ctl("image", "import", raw, "example.com/raw:1")
+        root.ctl("image", "import", qcow, "example.com/qcow:2")
+    listed = root.ctl("image", "ls")
+    check("example.com/raw:1" in listed and "example.com/qcow:2" in listed, listed)
+    for name, image in (("from-raw", "example.com/raw:1"), ("from-qcow", "example.com/qcow:2")):
+        root.apply(sector(name).replace("localhost/wherry/bootsector:1", image))
+    for name in ("from-raw", "from-qcow"):
+        root.running(name)
+        root.console(name).expect("hello", 20)
+    store = {path: os.stat(path).st_mtime for folder, _, names in os.walk(os.path.join(root.path, "images", "disks")) for path in (os.path.join(folder, n) for n in names)}
+    check(store and all(os.stat(path).st_mode & 0o222 == 0 or os.stat(path).st_uid == 0 for path in store), "no VM may write into the store")
+    root.ctl("image", "rm", "example.com/raw:1")
+    root.ctl("image", "rm", "example.com/qcow:2")
+    check("example.com" not in root.ctl("image", "ls"), "removed")
+    check(root.field("vmi", "from-raw", ".status.phase") == "Running", "the VM that uses it runs on")
 
 
 VOLUMES = [
@@ -119,7 +171,6 @@ def image_comes_later(bed):
     root = bed.root()
     if "bootsector" in bed.imported:
         root.ctl("image", "rm", "localhost/wherry/bootsector:1")
-    from system.manifests import sector
     root.apply(sector("later"))
     until(20, "the reason is shown", lambda: root.field("vmi", "later", '.status.conditions[?(@.type=="Synchronized")].reason') in ("ErrImagePull", "ImagePullBackOff"))
     check("localhost/wherry/bootsector:1" in root.field("vmi", "later", '.status.conditions[?(@.type=="Synchronized")].message'), "the message names the image")

@@ -4,7 +4,7 @@ import time
 
 from bed.suite import case, check
 from system.manifests import BRIDGE, sector, vm
-from system.root import until
+from system.root import own_address, until
 
 SERVED = """#cloud-config
 password: wherry
@@ -21,13 +21,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def own_address(peer):
-    """This host's address on the way to a peer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((peer, 9))
-        return probe.getsockname()[0]
 
 
 def fetch(address, port):

@@ -6,6 +6,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,13 @@ def until(seconds, what, probe, step=0.1):
         if time.monotonic() > end:
             raise Failed(f"not within {seconds} s: {what}")
         time.sleep(step)
+
+
+def own_address(peer):
+    """This host's address on the way to a peer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((peer, 9))
+        return probe.getsockname()[0]
 
 
 class Console:
