@@ -37,7 +37,7 @@ static void check_program(Doctor *d, const char *name, const char *why, gboolean
 static void check_machine(Doctor *d) {
   static const struct { const char *name, *why; gboolean needed; } programs[] = {
       {"qemu-system-x86_64", "missing: apt-get install qemu-system-x86", TRUE}, {"qemu-img", "missing: apt-get install qemu-utils", TRUE},
-      {"nft", "missing: apt-get install nftables", TRUE}, {"xorrisofs", "missing: apt-get install xorriso (cloud-init and ISO volumes)", TRUE},
+      {"nft", "missing: apt-get install nftables", TRUE},
       {"skopeo", "missing: apt-get install skopeo (only for image pull)", FALSE}};
   for (gsize i = 0; i < G_N_ELEMENTS(programs); i++)
     check_program(d, programs[i].name, programs[i].why, programs[i].needed);
