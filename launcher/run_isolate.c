@@ -5,7 +5,7 @@
  *   must not: have read a bundle, connected to the handler, or opened libvirt
  * late (once the guest runs: from its first byte on there is something hostile to read)
  *   should: make only the system calls of policies/run.allow, on all threads. Starting programs is not among them: QEMU runs, storage is made.
- *   must not: be needed earlier: a policy is inherited by what a process starts, and QEMU and qemu-img need calls that run must not make */
+ *   must not: be needed earlier: a policy is inherited by what a process starts, and QEMU needs calls that run must not make */
 #include "launcher/run.h"
 #include "policy_run.h"
 #include "wherry/isolate.h"

@@ -1,6 +1,6 @@
 /* From a bundle to a running guest, and from a living QEMU to an attached one.
  *
- * Thread: preparing storage runs qemu-img and waits for it; that is done on a thread of its own, which ends with it, so that console, handler and a cancelling request are
+ * Thread: preparing storage writes files, an ISO image of many megabytes for one; that is done on a thread of its own, which ends with it, so that console, handler and a cancelling request are
  * served meanwhile. It works on what does not change: VMI and bundle.
  *
  * Whether a guest is started or found is decided by what a former `run` of this sandbox noted (facts.h) and by the kernel (qemu.h), never by libvirt alone. */

@@ -13,6 +13,7 @@
 #define MAGIC 0x514649FBu         /* "QFI\xfb" */
 #define OFFSET_VERSION 4
 #define OFFSET_BACKING 8          /* 64 bits: where the backing file's name is; 0 = none */
+#define OFFSET_SIZE 24            /* 64 bits */
 #define OFFSET_INCOMPATIBLE 72    /* 64 bits: features that a reader must know */
 #define INCOMPATIBLE_DATA_FILE 4u
 
@@ -37,4 +38,11 @@ gboolean wry_image_check(int fd, GError **error) {
   if (!wrong) return TRUE;
   g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "the image %s", wrong);
   return FALSE;
+}
+
+gboolean wry_image_size(int fd, guint64 *ret, GError **error) {
+  guint8 field[8] = {0};
+  if (pread(fd, field, sizeof field, OFFSET_SIZE) != (ssize_t)sizeof field) return wry_errno(error, errno, "its header");
+  *ret = number(field, sizeof field);
+  return TRUE;
 }

@@ -1,29 +1,31 @@
-/* Prepares a VM's disks: what a volume is decides who makes its file.
+/* Prepares a VM's disks: what a volume is decides what its file is.
  *
- *   overlay   qemu-img create with a named backing file and format: nothing is guessed from an image's bytes
- *   empty     qemu-img create of the size asked
- *   ISO       written here, by libarchive
+ *   overlay   an empty qcow2 image with a named backing file and format: nothing is guessed from an image's bytes
+ *   empty     an empty qcow2 image of the size asked
+ *   ISO       by libarchive
  *
- * All programs run at the same time; each result is renamed into place, one that is there already is left alone. At last every file that QEMU will open is opened
- * with O_DIRECT, to know whether it can be. Paths are handed to programs as text, but everything that is opened here is opened below a directory's descriptor. */
+ * Each result is renamed into place, one that is there already is left alone. At last every file that QEMU will open is opened with O_DIRECT, to know whether it can be. Everything is opened
+ * below a directory's descriptor. */
 #include "launcher/storage/storage.h"
 
 #include "launcher/storage/files.h"
 #include "launcher/storage/image.h"
 #include "launcher/storage/iso.h"
-#include "launcher/storage/job.h"
+#include "launcher/storage/qcow2.h"
+#include "wherry/error.h"
 #include "wherry/fd.h"
 #include "wherry/vpath.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 typedef struct {
   const WryVmi *vmi;
   const WryBundle *bundle;
   const WryDomainDirs *dirs;
   int vm, scratch;
-  GPtrArray *jobs;  /* WryJob, by place in `names` */
-  GPtrArray *names; /* of their volumes: borrowed */
 } Preparing;
 
 /* Opens a file of the bundle by its directory. */
@@ -46,77 +48,64 @@ static gboolean check_given(const WryBundleVolume *given, GError **error) {
   return g_strcmp0(given->format, "qcow2") || wry_image_check(fd, error);
 }
 
-static WryJob *start_overlay(Preparing *p, const WryVolume *volume, const char *path, GError **error) {
+/* Bytes that an image shows. */
+static gboolean size_of(int fd, const char *format, guint64 *ret, GError **error) {
+  if (strcmp(format, "qcow2") == 0) return wry_image_size(fd, ret, error);
+  off_t end = lseek(fd, 0, SEEK_END);
+  *ret = end < 0 ? 0 : (guint64)end;
+  return end >= 0 || wry_errno(error, errno, "its size");
+}
+
+static gboolean write_overlay(Preparing *p, const WryVolume *volume, int fd, GError **error) {
   const WryBundleVolume *given = given_volume(p, volume, error);
-  if (!given || !check_given(given, error)) return NULL;
-  g_autofree char *staging = g_strconcat(path, ".staging", NULL), *name = g_path_get_basename(path);
+  if (!given || !check_given(given, error)) return FALSE;
   const char *format = g_strcmp0(given->format, "qcow2") ? "raw" : "qcow2";
-  const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", given->path, staging, NULL};
-  return wry_job_start(p->scratch, name, argv, error);
+  wry_autofd int image = open_given(given->path, O_RDONLY, wry_opt_bool(given->block, FALSE), error);
+  guint64 size;
+  return image >= 0 && size_of(image, format, &size, error) && wry_qcow2_write(fd, size, given->path, format, error);
 }
 
-static WryJob *start_empty(Preparing *p, const WryVolume *volume, const char *path, GError **error) {
+static gboolean write_empty(Preparing *p, const WryVolume *volume, int fd, GError **error) {
   gint64 bytes = 0;
-  if (!wry_quantity_value(volume->emptyDisk->capacity, &bytes) || bytes < 0) {
-    g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "capacity %s is no size", volume->emptyDisk->capacity);
-    return NULL;
-  }
-  g_autofree char *staging = g_strconcat(path, ".staging", NULL), *name = g_path_get_basename(path), *size = g_strdup_printf("%" G_GINT64_FORMAT, bytes);
-  const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", staging, size, NULL};
-  return wry_job_start(p->scratch, name, argv, error);
-}
-
-static gboolean write_iso(Preparing *p, const WryVolume *volume, const char *name, GError **error) {
-  g_autoptr(WryIsoContent) content = wry_iso_content(p->vmi, volume, wry_bundle_volume(p->bundle, volume->name), error);
-  g_autofree char *staging = g_strconcat(name, ".staging", NULL);
-  if (!content || !wry_vunlink(p->vm, staging, error)) return FALSE;
-  wry_autofd int fd = wry_vopen(p->vm, staging, O_RDWR | O_CREAT | O_EXCL, 0600, WRY_WANT_FILE, error);
-  if (fd >= 0 && wry_iso_write(fd, content, error)) return wry_vrename(p->vm, staging, name, error);
-  wry_vunlink(p->vm, staging, NULL);
+  (void)p;
+  if (wry_quantity_value(volume->emptyDisk->capacity, &bytes) && bytes >= 0) return wry_qcow2_write(fd, (guint64)bytes, NULL, NULL, error);
+  g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "capacity %s is no size", volume->emptyDisk->capacity);
   return FALSE;
 }
 
-/* The file is to be made and is not there: makes it, or starts what makes it. */
-static gboolean start_volume(Preparing *p, const WryVolume *volume, GError **error) {
+static gboolean write_iso(Preparing *p, const WryVolume *volume, int fd, GError **error) {
+  g_autoptr(WryIsoContent) content = wry_iso_content(p->vmi, volume, wry_bundle_volume(p->bundle, volume->name), error);
+  return content && wry_iso_write(fd, content, error);
+}
+
+/* The file is made under another name and renamed when it is whole: what a killed run has left is never taken for it. */
+static gboolean make_file(Preparing *p, const WryVolume *volume, const char *name, GError **error) {
+  gboolean iso = wry_domain_is_iso(volume);
+  int dir = iso ? p->vm : p->scratch;
+  g_autofree char *staging = g_strconcat(name, ".staging", NULL);
+  if (!wry_vunlink(dir, staging, error)) return FALSE;
+  wry_autofd int fd = wry_vopen(dir, staging, O_RDWR | O_CREAT | O_EXCL, 0600, WRY_WANT_FILE, error);
+  if (fd >= 0 && (iso ? write_iso : volume->emptyDisk ? write_empty : write_overlay)(p, volume, fd, error) && wry_vrename(dir, staging, name, error)) return TRUE;
+  wry_vunlink(dir, staging, NULL);
+  return FALSE;
+}
+
+static gboolean make_volume(Preparing *p, const WryVolume *volume, GError **error) {
   g_autofree char *path = wry_domain_made_path(volume, p->dirs);
   if (!path) return TRUE;
   g_autofree char *name = g_path_get_basename(path);
-  gboolean iso = wry_domain_is_iso(volume);
-  if (wry_vexists(iso ? p->vm : p->scratch, name)) return TRUE;
-  if (iso) return write_iso(p, volume, name, error);
-  WryJob *job = volume->emptyDisk ? start_empty(p, volume, path, error) : start_overlay(p, volume, path, error);
-  if (!job) return FALSE;
-  g_ptr_array_add(p->jobs, job);
-  g_ptr_array_add(p->names, volume->name);
-  return TRUE;
+  return wry_vexists(wry_domain_is_iso(volume) ? p->vm : p->scratch, name) || make_file(p, volume, name, error);
 }
 
-static gboolean start_volumes(Preparing *p, GError **error) {
+static gboolean make_volumes(Preparing *p, GError **error) {
   const GPtrArray *volumes = p->vmi->spec->volumes;
   for (guint i = 0; volumes && i < volumes->len; i++) {
     const WryVolume *volume = g_ptr_array_index(volumes, i);
-    if (start_volume(p, volume, error)) continue;
+    if (make_volume(p, volume, error)) continue;
     g_prefix_error(error, "volume %s: ", volume->name);
     return FALSE;
   }
   return TRUE;
-}
-
-/* Waits for all, also after a failure: no program is left behind. The first error is the one told. */
-static gboolean finish_jobs(Preparing *p, GError **error) {
-  g_autoptr(GError) first = NULL;
-  for (guint i = 0; i < p->jobs->len; i++) {
-    GError *why = NULL;
-    if (wry_job_finish(g_ptr_array_index(p->jobs, i), &why)) continue;
-    g_prefix_error(&why, "volume %s: ", (const char *)g_ptr_array_index(p->names, i));
-    if (first)
-      g_error_free(why);
-    else
-      first = why;
-  }
-  if (!first) return TRUE;
-  g_propagate_error(error, g_steal_pointer(&first));
-  return FALSE;
 }
 
 static gboolean given_direct(const WryBundleVolume *given, GError **error) {
@@ -166,26 +155,13 @@ static gboolean make_nvram_directory(const Preparing *p, GError **error) {
   return nvram >= 0;
 }
 
-static gboolean prepare(Preparing *p, GPtrArray **ret_direct, GError **error) {
-  GError *first = NULL, *second = NULL;
-  gboolean started = start_volumes(p, &first), finished = finish_jobs(p, started ? &first : &second);
-  g_clear_error(&second);
-  if (!started || !finished) {
-    g_propagate_error(error, first);
-    return FALSE;
-  }
-  if (!make_nvram_directory(p, error)) return FALSE;
-  *ret_direct = find_direct(p, error);
-  return *ret_direct != NULL;
-}
-
 gboolean wry_storage_prepare(const WryVmi *vmi, const WryBundle *bundle, const WryDomainDirs *dirs, GPtrArray **ret_direct, GError **error) {
   const WryDomainDirs *where = dirs ? dirs : &wry_domain_dirs;
   wry_autofd int vm = wry_dir_open(where->vm, error);
   wry_autofd int scratch = vm < 0 ? -1 : wry_dir_open(where->scratch, error);
-  if (scratch < 0) return FALSE;
-  g_autoptr(GPtrArray) jobs = g_ptr_array_new(), names = g_ptr_array_new();
-  Preparing p = {.vmi = vmi, .bundle = bundle, .dirs = where, .vm = vm, .scratch = scratch, .jobs = jobs, .names = names};
   *ret_direct = NULL;
-  return prepare(&p, ret_direct, error);
+  if (scratch < 0) return FALSE;
+  Preparing p = {.vmi = vmi, .bundle = bundle, .dirs = where, .vm = vm, .scratch = scratch};
+  if (make_volumes(&p, error) && make_nvram_directory(&p, error)) *ret_direct = find_direct(&p, error);
+  return *ret_direct != NULL;
 }
