@@ -30,7 +30,9 @@ static void fuzz_index(const uint8_t *data, size_t size) {
   wry_autofd int fd = wry_vopen(directory(), "index.json", O_WRONLY | O_CREAT | O_TRUNC, 0600, WRY_WANT_FILE, NULL);
   if (write(fd, data, size) != (ssize_t)size)
     abort();
-  g_autoptr(GPtrArray) list = wry_images_list(directory(), NULL);
+  GPtrArray *list = wry_images_list(directory(), NULL);
+  if (list)
+    g_ptr_array_unref(list);
   if (wry_images_resolve(directory(), "localhost/a:1", NULL, &disk, NULL))
     wry_image_disk_clear(&disk);
 }
