@@ -113,8 +113,10 @@ void wry_guest_stop(WryGuest *guest, gint64 grace) {
   if (first) vmi->deletionTimestamp = wry_now_text();
   if (shorter || (first && grace >= 0)) vmi->deletionGraceSeconds = (WryOptInt){TRUE, grace};
   if (guest->stop_started == 0 || shorter) guest->stop_started = g_get_monotonic_time();
-  if (first) wry_fleet_save(guest, NULL);
-  if (guest->life != WRY_LIFE_STOPPING || shorter) wry_guest_feed(guest, WRY_EVENT_STOP);
+  wry_guest_ref(guest);
+  if (guest->life != WRY_LIFE_STOPPING || shorter) wry_guest_feed(guest, WRY_EVENT_STOP); /* the guest does not wait for the disk; who asked for this does */
+  if (first && guest->fleet) wry_fleet_save(guest, NULL);
+  wry_guest_unref(guest);
 }
 
 void wry_guest_stop_for_now(WryGuest *guest, gint64 grace) {
