@@ -45,7 +45,7 @@ def upgrade(bed):
                  "cp -a /usr/libexec/wherry /usr/libexec/wherry.new && mv /usr/libexec/wherry /usr/libexec/wherry.old && "
                  "mv /usr/libexec/wherry.new /usr/libexec/wherry && systemctl restart wherry-handler",
                  "systemctl stop wherry-handler && sleep 2 && systemctl start wherry-handler"):
-        node.run(step)
+        node.run(f"{{ {step}; }} || {{ journalctl -u wherry-handler -n 20 --no-pager -o cat; false; }}")
         answers(node)
         after = running(node, "kept")
         check(after["metadata"]["uid"] == before["metadata"]["uid"], f"{step}: another VMI")
