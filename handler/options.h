@@ -35,7 +35,7 @@ WryIdentity wry_identity(void);
 /* Makes what is absent below the four directories with their owners and modes, and opens them. */
 gboolean wry_places_open(const WryPlaces *places, const WryIdentity *identity, int dirs[WRY_DIRS], GError **error);
 /* The lock of a root: held as long as the fd, or a copy of it, is open. WRY_ERROR_LOCKED when another handler has it for WRY_LOCK_SECONDS. */
-#define WRY_LOCK_SECONDS 2u
+#define WRY_LOCK_SECONDS 10u /* a root half whose handler was killed may be in the middle of the node's probe */
 int wry_places_lock(int state_fd, GError **error);
 guint32 wry_places_root_id(const WryPlaces *places);
 
