@@ -140,8 +140,8 @@ static void made(WryGuest *guest, const WryRootReply *reply, int take_pidfd) {
   wry_guest_watch_init(guest, take_pidfd);
   wry_guest_vmi_event(guest, FALSE, "SuccessfulCreate", "Created sandbox %s", vmi->uid);
   wry_guest_feed(guest, WRY_EVENT_MADE);
-  wry_fleet_save(guest, NULL);
-  if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO);
+  if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO); /* a launcher that was quicker than its network does not wait for the disk too */
+  if (guest->fleet) wry_fleet_save(guest, NULL);
 }
 
 static void refused(WryGuest *guest, const GError *error, gboolean answered) {
