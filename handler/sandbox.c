@@ -1,8 +1,8 @@
 /* The life of a local sandbox, as the root half leads it.
  *
- * Start: refuse while a process is in the cgroup -> cgroup -> binds -> clone the first process into new mount, pid, net, ipc and uts namespaces -> it moves into its root
- * while one `launcher setup` makes limits and device rules and another uplink, bridge and tap -> with limits and devices in force it becomes `launcher init` as the
- * VM's uid -> the network's sockets are sent after it. No guest runs before the answer to this start, so one that fails half-way leaves none; everything made is undone by
+ * Start: refuse while a process is in the cgroup -> cgroup; from here on one `launcher setup` makes its limits and device rules -> binds -> clone the first process into new mount, pid,
+ * net, ipc and uts namespaces; from here on another one makes uplink, bridge and tap, and the child moves into its root -> with limits and devices in force it becomes `launcher init` as
+ * the VM's uid -> the network's sockets are sent after it. No guest runs before the answer to this start, so one that fails half-way leaves none; everything made is undone by
  * wry_sandbox_end().
  * Who is pid 1 of a sandbox is noted in run/vms/<vmi>.init, a number that counts only while that pid is in the sandbox's cgroup. */
 #include "handler/sandbox.h"
@@ -95,15 +95,19 @@ static void setups_clear(Setups *setups) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Setups, setups_clear)
 
-static gboolean begin_setups(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, Setups *setups, GError **error) {
+static gboolean begin_limits(const WryPrivContext *context, const WryRootRequest *request, Setups *setups, GError **error) {
+  g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
+  fill_setup(context, request, setup);
+  setup->op = WRY_SETUP_LIMITS;
+  return wry_setup_begin(context, setup, NULL, 0, &setups->limits, error);
+}
+
+static gboolean begin_network(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, Setups *setups, GError **error) {
   g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
   wry_autofd int netns = open_netns(context, pid, error);
   if (netns < 0)
     return FALSE;
   fill_setup(context, request, setup);
-  setup->op = WRY_SETUP_LIMITS;
-  if (!wry_setup_begin(context, setup, NULL, 0, &setups->limits, error))
-    return FALSE;
   setup->op = setup->n_interfaces ? WRY_SETUP_NETWORK_UP : WRY_SETUP_SANDBOX_UP;
   setup->cgroup[0] = '\0';
   return wry_setup_begin(context, setup, &netns, 1, &setups->network, error);
@@ -176,15 +180,14 @@ static gboolean finish_network(const WryBirth *birth, int sock, WrySetupRun *run
 }
 
 /* Limits, network and the child's own file system are made at the same time. The sandbox's first programs start once they are limited, and meet the network when it stands. */
-static gboolean deliver(WryBirth *birth, int sock, pid_t pid, WryRootReply *reply, GError **error) {
+static gboolean deliver(WryBirth *birth, int sock, pid_t pid, Setups *setups, WryRootReply *reply, GError **error) {
   const char *vmi = birth->request->vmi;
-  g_auto(Setups) setups = {{.sock = -1}, {.sock = -1}};
   WrySetupReply limits;
   int none[WRY_MAX_SETUP_FDS];
   guint n = 0;
-  if (!wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) || !begin_setups(birth->context, birth->request, pid, &setups, error) ||
-      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups.limits, &limits, none, &n, error) ||
-      !tell_init(birth, sock, NULL, NULL, error) || !finish_network(birth, sock, &setups.network, &reply->setup, error))
+  if (!begin_network(birth->context, birth->request, pid, setups, error) || !wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) ||
+      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups->limits, &limits, none, &n, error) ||
+      !tell_init(birth, sock, NULL, NULL, error) || !finish_network(birth, sock, &setups->network, &reply->setup, error))
     return FALSE;
   reply->setup.cgroup_version = limits.cgroup_version;
   return TRUE;
@@ -197,18 +200,21 @@ static gboolean give_birth(WryBirth *birth, WryRootReply *reply, int *ret_pidfd,
     return wry_errno(error, errno, "socket pair");
   wry_autofd int ours = pair[0];
   wry_autofd int pidfd = -1;
+  g_auto(Setups) setups = {{.sock = -1}, {.sock = -1}};
   birth->sync = pair[1];
   if (stat_node(birth->context, KVM_NODE, &kvm))
     birth->kvm_gid = kvm.st_gid;
+  if (!wry_sandbox_cgroup_make(birth->context, birth->request->vmi, error) || !begin_limits(birth->context, birth->request, &setups, error))
+    return FALSE;
   birth->binds = wry_sandbox_binds(birth->context, birth->request, birth->uid, error);
-  if (!birth->binds || !wry_sandbox_cgroup_make(birth->context, birth->request->vmi, error))
+  if (!birth->binds)
     return FALSE;
   birth->log = open_log(birth->context, birth->request, birth->uid);
   pid_t pid = wry_birth_clone(birth, &pidfd, error);
   if (pid < 0)
     return FALSE;
   wry_fd_close(&birth->sync);
-  if (!deliver(birth, ours, pid, reply, error))
+  if (!deliver(birth, ours, pid, &setups, reply, error))
     return FALSE;
   reply->pid = pid;
   reply->alive = 1;
