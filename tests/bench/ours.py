@@ -11,8 +11,6 @@ from system.manifests import MASQUERADE, sector
 from system.root import Root, cgroup_pids, until
 
 
-
-
 def manifest(name):
     """The bench's VM: 128 MiB, a disk, a masquerade interface, serial console, no graphics."""
     return sector(name, memory="128Mi", devices="autoattachGraphicsDevice: false\n" + MASQUERADE.lstrip("\n"))
@@ -61,9 +59,11 @@ class Ours:
         self.watch = Watch(self.root.path)
 
     def start(self, name="bench"):
-        """From the manifest's arrival until the handler tells that the guest runs."""
+        """From the handler's word that the manifest is accepted until its word that the guest runs. Returns when the first was."""
         self.control.apply(manifest(name))
+        accepted = time.monotonic()
         self.watch.phase(name, "Running")
+        return accepted
 
     def stop(self, name="bench"):
         """From the request until the sandbox is gone; notes when QEMU was."""
@@ -110,6 +110,8 @@ class Ours:
     def close(self):
         with contextlib.suppress(Exception):
             self.root.stop()
+        with contextlib.suppress(Exception):
+            self.root.kill_handler()
         self.root.remove()
 
 
