@@ -81,6 +81,7 @@ static void child_reaps(void) {
   int status = 0;
   if (program == 0)
     return;
+  close_range(3, ~0U, 0); /* this process never executes anything: what it holds of the root half, the root's lock too, it would hold until the program ends */
   while ((ended = waitpid(-1, &status, 0)) != program || ended < 0)
     if (ended < 0 && errno != EINTR)
       _exit(73);
