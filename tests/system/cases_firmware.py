@@ -27,3 +27,14 @@ def uefi(bed):
     root.running("efi")
     console = root.console("efi").login()
     console.shell("test -d /sys/firmware/efi")
+
+
+@case("a UEFI guest with secure boot sees it enforced")
+def secure_boot(bed):
+    root = bed.root("guest")
+    root.apply(vm("secure", memory="512Mi", domain="features: {smm: {enabled: true}}\nfirmware: {bootloader: {efi: {secureBoot: true}}}"))
+    root.running("secure")
+    console = root.console("secure").login()
+    console.shell("grep -q /sys/kernel/security /proc/mounts || mount -t securityfs none /sys/kernel/security")
+    lockdown = console.shell("cat /sys/kernel/security/lockdown")
+    check("[integrity]" in lockdown, f"a kernel that knows of secure boot locks itself down: {lockdown}")

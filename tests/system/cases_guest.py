@@ -178,3 +178,29 @@ def image_comes_later(bed):
     bed.imported.discard("bootsector")
     bed.root("bootsector")
     root.running("later", 30)
+
+
+CLAIM = """apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: only}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Mi}}
+"""
+
+
+@case("a claim that a VM writes to is not given to a second one, which comes up when the first has gone")
+def claimed_once(bed):
+    root = bed.root("bootsector")
+    root.apply(CLAIM)
+    disk = [("data", "disk: {bus: virtio}", "persistentVolumeClaim: {claimName: only}")]
+    root.apply(sector("first", more=disk))
+    root.running("first")
+    pid = root.qemu_pid("first")
+    root.apply(sector("second", more=disk))
+    until(20, "the reason is told", lambda: any("lock" in e["message"] for e in root.events("second") if e["reason"] == "StartFailed"))
+    check(root.field("vm", "second", ".status.printableStatus") == "CrashLoopBackOff", "and tried again later")
+    check(root.qemu_pid("first") == pid, "the first is not touched")
+    root.ctl("delete", "vm", "first", "--grace-period=0", "--force")
+    until(60, "the second runs", lambda: root.field("vmi", "second", ".status.phase") == "Running")
+    check(root.field("pvc", "only", ".status.phase") == "Bound", "the claim")

@@ -137,7 +137,7 @@ def told(root, name, reason):
     root.ctl("delete", "vm", name)
 
 
-@case("how QEMU died is told apart: killed, segmentation fault, ended from outside, a forbidden system call")
+@case("how QEMU died is told apart: killed, segmentation fault, ended from outside, a forbidden system call, the whole sandbox")
 def deaths(bed):
     root = bed.root("bootsector")
     # The status of a process that its policy kills is SIGSYS; which call it was does not matter here.
@@ -146,6 +146,10 @@ def deaths(bed):
         root.running("victim")
         os.kill(root.qemu_pid("victim"), number)
         told(root, "victim", reason)
+    root.apply(sector("victim", strategy="Once"))
+    root.running("victim")
+    os.kill(root.sandbox_pids("victim")["launcher-init"][0], signal.SIGKILL)
+    told(root, "victim", "LauncherGone")
 
 
 # Grows until the cgroup that it is in is full. The kernel then takes QEMU, which it may, and not this.

@@ -50,7 +50,7 @@ PANIC = MASQUERADE + "panicDevices:\n- model: isa\n"
 BRIDGE = MASQUERADE.replace("masquerade", "bridge")
 
 
-def sector(name, image="bootsector", **more):
+def sector(name, image="bootsector", more=(), **rest):
     """A VirtualMachine with a boot sector guest: starts in no time, prints one line, then idles."""
-    more.setdefault("memory", "32Mi")
-    return vm(name, volumes=[("root", "disk: {bus: virtio}", f"containerDisk: {{image: \"localhost/wherry/{image}:1\"}}")], **more)
+    rest.setdefault("memory", "32Mi")
+    return vm(name, volumes=[("root", "disk: {bus: virtio}", f"containerDisk: {{image: \"localhost/wherry/{image}:1\"}}"), *more], **rest)
