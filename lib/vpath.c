@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@
 #define PATH_ONLY_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define RESOLVE_TRIES 8
 #define REMOVE_BATCH 4096u
+#define DYING_MS 2000 /* for which a process that was killed may go on to listen */
 #define REMOVE_ROUNDS (1u << 20)
 
 /* --- paths as text ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -416,12 +418,22 @@ int wry_vconnect(int dirfd, const char *name, int type, GError **error) {
   return g_steal_fd(&fd);
 }
 
+/* TRUE: nobody listens. A process that was killed listens for a while yet: all that it had open goes one after the other, and an inotify watch takes tens of milliseconds. Whoever had
+ * connected is hung up on when it comes to the listener; a living server keeps its callers. */
+static gboolean is_stale(int dirfd, const char *name, int type) {
+  for (int tries = 0; tries < 2; tries++) {
+    wry_autofd int probe = wry_vconnect(dirfd, name, type, NULL);
+    struct pollfd hangup = {.fd = probe};
+    if (probe < 0) return TRUE;
+    if (poll(&hangup, 1, DYING_MS) != 1) return FALSE;
+  }
+  return FALSE;
+}
+
 /* A socket that nobody listens on any more goes away; a live one, or anything else of that name, stays. */
 static gboolean clear_stale(int dirfd, const char *name, int type, GError **error) {
   if (!wry_vexists(dirfd, name)) return TRUE;
-  g_autoptr(GError) why = NULL;
-  wry_autofd int probe = wry_vconnect(dirfd, name, type, &why);
-  if (probe >= 0) {
+  if (!is_stale(dirfd, name, type)) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_LOCKED, "%s: somebody listens there", name);
     return FALSE;
   }
