@@ -2,7 +2,8 @@
  *
  * A slot is a header of 28 bytes, little endian, and the body:
  *   0 magic "WRYR"   4 version   8 generation (64 bit)   16 length of the body   20 zero, kept for later versions   24 CRC32C of bytes 0..23 and the body
- * A write goes into the slot that is absent, broken or older, with the next generation. The CRC comes before the version: a flipped bit in the version
+ * A write goes into the slot that is absent, broken or older, with the next generation; generations are serial numbers that wrap around (RFC 1982), so that
+ * every one of them has a successor. The CRC comes before the version: a flipped bit in the version
  * makes a slot broken, not "from the future"; a whole slot of a later version is never read and never overwritten.
  *
  * Relies on wry_vwrite for tmp + fsync + rename + fsync of the directory. */
@@ -76,7 +77,6 @@ static void put64(guint8 *at, guint64 value) {
 static State judge(const guint8 *data, gsize size) {
   if (size < HEADER || get32(data) != MAGIC) return BROKEN;
   if (get32(data + 16) != size - HEADER || get32(data + CRC_AT) != slot_crc(data, size - HEADER)) return BROKEN;
-  if (get64(data + 8) == G_MAXUINT64) return BROKEN; /* nothing could follow it */
   return get32(data + 4) > VERSION ? NEWER : get32(data + 4) == VERSION ? WHOLE : BROKEN;
 }
 
@@ -116,7 +116,7 @@ static gboolean pair_load(int dirfd, const char *name, Slot pair[2], GError **er
 static Slot *newest(Slot pair[2]) {
   Slot *best = NULL;
   for (int i = 0; i < 2; i++)
-    if (pair[i].state == WHOLE && (!best || pair[i].generation > best->generation)) best = &pair[i];
+    if (pair[i].state == WHOLE && (!best || (gint64)(pair[i].generation - best->generation) > 0)) best = &pair[i];
   return best;
 }
 

@@ -190,8 +190,23 @@ static void forge(const char *name, gsize at, gsize count, char value) {
   put_slot(name, bytes, length);
 }
 
-/* A generation that nothing can follow would hold its place for ever. */
-START_TEST(last_generation_is_none) {
+/* The last generation has a successor, and so has the one before it: what was written is what is read. */
+START_TEST(generations_wrap_around) {
+  put("one");
+  forge("r.a", 8, 8, (char)0xff);
+  forge("r.a", 8, 1, (char)0xfe);
+  wants("one", G_MAXUINT64 - 1);
+  put("two");
+  wants("two", G_MAXUINT64);
+  put("three");
+  wants("three", 0);
+  put("four");
+  wants("four", 1);
+}
+END_TEST
+
+/* A slot forged to the last generation does not hold its place for ever. */
+START_TEST(last_generation_is_older_than_the_first) {
   put("one");
   put("two");
   forge("r.a", 8, 8, (char)0xff);
@@ -300,7 +315,8 @@ int main(void) {
   tcase_add_test(tcase, one_broken_other_absent);
   tcase_add_test(tcase, zeroed_slot);
   tcase_add_loop_test(tcase, newer_version_is_left_alone, 0, 2);
-  tcase_add_test(tcase, last_generation_is_none);
+  tcase_add_test(tcase, generations_wrap_around);
+  tcase_add_test(tcase, last_generation_is_older_than_the_first);
   tcase_add_test(tcase, removes);
   tcase_add_test(tcase, names_stay_below);
   tcase_add_test(tcase, full_disk);
