@@ -56,14 +56,17 @@ sobjs = $(patsubst %.c,$(BUILD)/sobj/%.o,$(1))
 # --- libraries, one list per layer; the linker drops what a program does not use ---------------------------------------
 PKG_lib       := glib-2.0 gio-2.0 gio-unix-2.0 json-c yaml-0.1 libcap-ng libarchive
 PKG_launcher  := libvirt libvirt-qemu libnl-3.0 libnl-route-3.0 libcgroup libxml-2.0
+PKG_handler   := libcurl
 PKG_test      := check
 PKG_policyc   := libseccomp
-PKG_all       := $(PKG_lib) $(PKG_launcher) $(PKG_test) $(PKG_policyc)
+PKG_all       := $(PKG_lib) $(PKG_launcher) $(PKG_handler) $(PKG_test) $(PKG_policyc)
 
 pkg_libs      = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
-PKG_CFLAGS   := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PKG_all) 2>/dev/null))
+# without the directory that the compiler searches anyway (libcurl names it)
+PKG_CFLAGS   := $(patsubst -I%,-isystem %,$(filter-out -I/usr/include/%-linux-gnu,$(shell $(PKG_CONFIG) --cflags $(PKG_all) 2>/dev/null)))
 LIBS_lib     := $(call pkg_libs,$(PKG_lib))
 LIBS_launcher := $(call pkg_libs,$(PKG_launcher))
+LIBS_handler := $(call pkg_libs,$(PKG_handler))
 LIBS_test    := $(call pkg_libs,$(PKG_test))
 LIBS_policyc := $(call pkg_libs,$(PKG_policyc))
 
@@ -152,7 +155,7 @@ $(BUILD)/launcher: $(BUILD)/obj/launcher/main.o $(A_launcher) $(A_lib)
 $(BUILD)/launcher-setup: $(BUILD)/obj/launcher/setup_main.o $(A_launcher) $(A_lib)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_launcher) $(LIBS_lib) -o $@
 $(BUILD)/handler: $(BUILD)/obj/handler/main.o $(A_handler) $(A_lib)
-	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@
+	$(call say,LINK,$@)$(LINK) $^ $(LIBS_handler) $(LIBS_lib) -o $@
 $(BUILD)/wherryctl: $(BUILD)/obj/tools/wherryctl/main.o $(A_wherryctl) $(A_lib)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@
 $(BUILD)/launcher-init: $(call sobjs,$(filter launcher/init%,$(STATIC_SRC)))
@@ -171,10 +174,10 @@ $(BUILD)/gen/policy_%.h: policies/%.allow $(BUILD)/policyc
 # --- test programs ------------------------------------------------------------------------------------------------------
 $(UNIT): $(BUILD)/%: $(BUILD)/obj/%.o $(call objs,$(support_SRC)) $(A_all)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(LINK) $(filter %.o,$^) $(A_all) $(A_lib) $(LIBS_test) $(LIBS_launcher) $(LIBS_lib) -o $@
+	$(call say,LINK,$@)$(LINK) $(filter %.o,$^) $(A_all) $(A_lib) $(LIBS_test) $(LIBS_launcher) $(LIBS_handler) $(LIBS_lib) -o $@
 $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(A_all)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(LINK) -fsanitize=fuzzer $< $(A_all) $(A_lib) $(LIBS_launcher) $(LIBS_lib) -o $@
+	$(call say,LINK,$@)$(LINK) -fsanitize=fuzzer $< $(A_all) $(A_lib) $(LIBS_launcher) $(LIBS_handler) $(LIBS_lib) -o $@
 $(HELPERS): $(BUILD)/%: $(BUILD)/sobj/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(SLINK) $< -o $@

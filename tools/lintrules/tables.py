@@ -26,6 +26,7 @@ LIBRARIES = [
     (r"(json-c/.*|json\.h)", r"lib/|include/wherry/json\.h$", "json-c"),
     (r"libxml/.*", r"launcher/domain/xml\.c$|tests/", "libxml2"),
     (r"archive(_entry)?\.h", r"(lib/oci[^/]*|launcher/storage/iso)\.c$", "libarchive"),
+    (r"curl/.*", r"handler/kube/", "libcurl"),
     (r"check\.h", r"tests/", "check"),
 ]
 
