@@ -148,6 +148,7 @@ static const Store *const kinds[] = {
     [WRY_K_BOOL] = &bool_store,     [WRY_K_INT] = &int_store,         [WRY_K_STR] = &string_store,    [WRY_K_ENUM] = &string_store, [WRY_K_QUANTITY] = &string_store,
     [WRY_K_TIME] = &string_store,   [WRY_K_INTORSTR] = &string_store, [WRY_K_OBJECT] = &object_store, [WRY_K_LIST] = &list_store,   [WRY_K_STRLIST] = &list_store,
     [WRY_K_MAP] = &json_store,      [WRY_K_QMAP] = &json_store,       [WRY_K_RAW] = &json_store,
+    [WRY_K_NUMBER] = &json_store,   [WRY_K_INTLIST] = &json_store,    [WRY_K_INTMAP] = &json_store,   [WRY_K_BOOLMAP] = &json_store, [WRY_K_OBJMAP] = &json_store,
 };
 
 /* --- structs -------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -197,40 +198,41 @@ gboolean wry_struct_equal(const WryType *type, gconstpointer a, gconstpointer b)
 }
 
 /* --- refusal of what this version lacks -------------------------------------------------------------------------------------------------------------------- */
-static void refuse(const WryType *type, gconstpointer s, GString *path, WryCauses *causes);
+static void refuse(const WryType *type, gconstpointer s, guint flags, GString *path, WryCauses *causes);
 
-static void refuse_list(const WryField *field, const GPtrArray *list, GString *path, WryCauses *causes) {
+static void refuse_list(const WryField *field, const GPtrArray *list, guint flags, GString *path, WryCauses *causes) {
   gsize mark = path->len;
   for (guint i = 0; i < list->len; i++) {
     g_string_append_printf(path, "[%u]", i);
-    refuse(field->type, g_ptr_array_index(list, i), path, causes);
+    refuse(field->type, g_ptr_array_index(list, i), flags, path, causes);
     g_string_truncate(path, mark);
   }
 }
 
-static void refuse_field(const WryField *field, gconstpointer s, GString *path, WryCauses *causes) {
-  if (field->flags & WRY_F_UNSUPPORTED) {
-    if (!wry_field_empty(field, s)) wry_causes_add(causes, WRY_CAUSE_NOT_SUPPORTED, path->str, "not supported by this version");
+static void refuse_field(const WryField *field, gconstpointer s, guint flags, GString *path, WryCauses *causes) {
+  if (field->flags & flags) {
+    const char *where = field->flags & WRY_F_BY_CLUSTER ? " without a cluster" : "";
+    if (!wry_field_empty(field, s)) wry_causes_add(causes, WRY_CAUSE_NOT_SUPPORTED, path->str, "not supported by this version%s", where);
   } else if (field->kind == WRY_K_OBJECT) {
-    refuse(field->type, *WRY_CONST_SLOT(gpointer, s, field), path, causes);
+    refuse(field->type, *WRY_CONST_SLOT(gpointer, s, field), flags, path, causes);
   } else if (field->kind == WRY_K_LIST) {
-    refuse_list(field, *WRY_CONST_SLOT(GPtrArray *, s, field), path, causes);
+    refuse_list(field, *WRY_CONST_SLOT(GPtrArray *, s, field), flags, path, causes);
   }
 }
 
-static void refuse(const WryType *type, gconstpointer s, GString *path, WryCauses *causes) {
+static void refuse(const WryType *type, gconstpointer s, guint flags, GString *path, WryCauses *causes) {
   gsize mark = path->len;
   for (const WryField *field = type->fields; field->name; field++) {
     if (!wry_field_present(field, s)) continue;
     g_string_append_printf(path, mark ? ".%s" : "%s", field->name);
-    refuse_field(field, s, path, causes);
+    refuse_field(field, s, flags, path, causes);
     g_string_truncate(path, mark);
   }
 }
 
-void wry_refuse_unsupported(const WryType *type, gconstpointer s, const char *path, WryCauses *causes) {
+void wry_refuse_unsupported(const WryType *type, gconstpointer s, guint flags, const char *path, WryCauses *causes) {
   g_autoptr(GString) at = wry_field_path(path);
-  if (s) refuse(type, s, at, causes);
+  if (s) refuse(type, s, flags, at, causes);
 }
 
 /* --- every row there is ---------------------------------------------------------------------------------------------------------------------------------------- */
@@ -242,6 +244,7 @@ static void walk(const WryType *type, GString *path, guint depth, WryFieldVisit 
     g_string_append_printf(path, mark ? ".%s" : "%s", field->name);
     each(path->str, field, data);
     if (field->kind == WRY_K_LIST || (field->flags & WRY_F_RAW_LIST)) g_string_append(path, "[]");
+    if (field->kind == WRY_K_OBJMAP) g_string_append(path, "{}");
     if (field->type) walk(field->type, path, depth + 1, each, data);
     g_string_truncate(path, mark);
   }

@@ -205,12 +205,68 @@ static void decode_raw(Decode *d, const WryField *field, WryJson *value, gpointe
     check_raw(d, field, value);
 }
 
+/* --- kept as they are written, once every value has been looked at ------------------------------------------------------------------------------------------- */
+static void keep(const WryField *field, WryJson *value, gpointer s) {
+  *WRY_SLOT(WryJson *, s, field) = json_object_get(value);
+}
+
+static void check_int(Decode *d, const WryField *field, WryJson *value) {
+  gint64 number;
+  if (!value || !whole_number(value, &number))
+    refuse(d, WRY_CAUSE_INVALID, "must be an integer");
+  else if ((field->flags & WRY_F_INT32) && (number < G_MININT32 || number > G_MAXINT32))
+    refuse(d, WRY_CAUSE_INVALID, "must be an integer of 32 bits");
+}
+
+static void check_bool(Decode *d, const WryField *field, WryJson *value) {
+  (void)field;
+  if (!value || !json_object_is_type(value, json_type_boolean)) refuse(d, WRY_CAUSE_INVALID, "must be true or false");
+}
+
+static void decode_number(Decode *d, const WryField *field, WryJson *value, gpointer s) {
+  if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+    keep(field, value, s);
+  else
+    refuse(d, WRY_CAUSE_INVALID, "must be a number");
+}
+
+static void decode_int_list(Decode *d, const WryField *field, WryJson *value, gpointer s) {
+  gsize mark = d->path->len;
+  if (!json_object_is_type(value, json_type_array)) {
+    refuse(d, WRY_CAUSE_INVALID, "must be a list");
+    return;
+  }
+  for (gsize i = 0; i < json_object_array_length(value); i++) {
+    wry_path_push_index(d->path, i);
+    check_int(d, field, json_object_array_get_idx(value, i));
+    g_string_truncate(d->path, mark);
+  }
+  keep(field, value, s);
+}
+
+/* A map whose values are no text: `check` looks at each. */
+static void decode_checked_map(Decode *d, const WryField *field, WryJson *value, gpointer s) {
+  void (*check)(Decode *, const WryField *, WryJson *) = field->kind == WRY_K_INTMAP ? check_int : field->kind == WRY_K_BOOLMAP ? check_bool : check_raw;
+  if (!json_object_is_type(value, json_type_object)) {
+    refuse(d, WRY_CAUSE_INVALID, "must be an object");
+    return;
+  }
+  json_object_object_foreach(value, key, member) {
+    gsize mark = wry_path_push_key(d->path, key);
+    check(d, field, member);
+    g_string_truncate(d->path, mark);
+  }
+  keep(field, value, s);
+}
+
 typedef void (*DecodeKind)(Decode *d, const WryField *field, WryJson *value, gpointer s);
 
 static const DecodeKind kinds[] = {
     [WRY_K_BOOL] = decode_bool, [WRY_K_INT] = decode_int,           [WRY_K_STR] = decode_str,       [WRY_K_ENUM] = decode_enum, [WRY_K_QUANTITY] = decode_quantity,
     [WRY_K_TIME] = decode_time, [WRY_K_INTORSTR] = decode_int_or_str, [WRY_K_OBJECT] = decode_object, [WRY_K_LIST] = decode_list, [WRY_K_STRLIST] = decode_list,
     [WRY_K_MAP] = decode_map,   [WRY_K_QMAP] = decode_map,          [WRY_K_RAW] = decode_raw,
+    [WRY_K_NUMBER] = decode_number, [WRY_K_INTLIST] = decode_int_list, [WRY_K_INTMAP] = decode_checked_map, [WRY_K_BOOLMAP] = decode_checked_map,
+    [WRY_K_OBJMAP] = decode_checked_map,
 };
 
 /* --- objects ----------------------------------------------------------------------------------------------------------------------------------------------- */

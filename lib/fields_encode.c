@@ -68,6 +68,7 @@ static const EncodeKind kinds[] = {
     [WRY_K_BOOL] = encode_bool, [WRY_K_INT] = encode_int,           [WRY_K_STR] = encode_str,       [WRY_K_ENUM] = encode_str,  [WRY_K_QUANTITY] = encode_str,
     [WRY_K_TIME] = encode_time, [WRY_K_INTORSTR] = encode_int_or_str, [WRY_K_OBJECT] = encode_object, [WRY_K_LIST] = encode_list, [WRY_K_STRLIST] = encode_list,
     [WRY_K_MAP] = encode_json,  [WRY_K_QMAP] = encode_json,         [WRY_K_RAW] = encode_json,
+    [WRY_K_NUMBER] = encode_json, [WRY_K_INTLIST] = encode_json,    [WRY_K_INTMAP] = encode_json,   [WRY_K_BOOLMAP] = encode_json, [WRY_K_OBJMAP] = encode_json,
 };
 
 WryJson *wry_encode(const WryType *type, gconstpointer s) {

@@ -49,7 +49,7 @@ LOCAL_TYPE(bootloader_type, WryBootloader, OBJ(WryBootloader, bios, 0, bios_type
 LOCAL_TYPE(kernel_container_type, WryKernelContainer,
   STR(WryKernelContainer, image, NEEDED),
   STR(WryKernelContainer, imagePullPolicy, 0),
-  STR(WryKernelContainer, imagePullSecret, LATER),
+  STR(WryKernelContainer, imagePullSecret, CLUSTER),
   STR(WryKernelContainer, initrdPath, 0),
   STR(WryKernelContainer, kernelPath, 0));
 LOCAL_TYPE(kernel_boot_type, WryKernelBoot, OBJ(WryKernelBoot, container, 0, kernel_container_type), STR(WryKernelBoot, kernelArgs, 0));
@@ -79,9 +79,9 @@ LOCAL_TYPE(hv_spinlocks_type, WryHvSpinlocks, BOOL(WryHvSpinlocks, enabled, 0), 
 LOCAL_TYPE(hv_vendorid_type, WryHvVendorid, BOOL(WryHvVendorid, enabled, 0), STR(WryHvVendorid, vendorid, 0));
 LOCAL_TYPE(hv_synictimer_type, WryHvSynictimer, OBJ(WryHvSynictimer, direct, 0, wry_feature_state_type), BOOL(WryHvSynictimer, enabled, 0));
 LOCAL_TYPE(hv_tlbflush_type, WryHvTlbflush,
-  OBJ(WryHvTlbflush, direct, 0, wry_feature_state_type),
+  OBJ(WryHvTlbflush, direct, LATER, wry_feature_state_type),
   BOOL(WryHvTlbflush, enabled, 0),
-  OBJ(WryHvTlbflush, extended, 0, wry_feature_state_type));
+  OBJ(WryHvTlbflush, extended, LATER, wry_feature_state_type));
 LOCAL_TYPE(hyperv_type, WryHyperv,
   OBJ(WryHyperv, evmcs, 0, wry_feature_state_type),
   OBJ(WryHyperv, frequencies, 0, wry_feature_state_type),

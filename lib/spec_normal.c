@@ -68,6 +68,7 @@ static void (*const kinds[])(const WryField *field, gpointer s) = {
     [WRY_K_BOOL] = normal_bool,         [WRY_K_INT] = normal_int,      [WRY_K_STR] = normal_str,       [WRY_K_ENUM] = normal_str, [WRY_K_QUANTITY] = normal_quantity,
     [WRY_K_TIME] = normal_str,          [WRY_K_INTORSTR] = normal_nothing, [WRY_K_OBJECT] = normal_object, [WRY_K_LIST] = normal_list, [WRY_K_STRLIST] = normal_list,
     [WRY_K_MAP] = normal_map,           [WRY_K_QMAP] = normal_quantities, [WRY_K_RAW] = normal_nothing,
+    [WRY_K_NUMBER] = normal_nothing,    [WRY_K_INTLIST] = normal_nothing, [WRY_K_INTMAP] = normal_nothing, [WRY_K_BOOLMAP] = normal_nothing, [WRY_K_OBJMAP] = normal_nothing,
 };
 
 void wry_struct_normalize(const WryType *type, gpointer s) {

@@ -42,26 +42,26 @@ LOCAL_TYPE(utility_volume_type, WryUtilityVolume,
   STR(WryUtilityVolume, type, 0));
 WRY_TYPE(wry_vmi_spec_type, WryVmiSpec,
   LIST256(WryVmiSpec, accessCredentials, LATER, wry_access_credential_type),
-  OBJ(WryVmiSpec, affinity, LATER, wry_affinity_type),
+  OBJ(WryVmiSpec, affinity, CLUSTER, wry_affinity_type),
   STR(WryVmiSpec, architecture, 0),
-  OBJ(WryVmiSpec, dnsConfig, LATER, wry_dns_config_type),
-  STR(WryVmiSpec, dnsPolicy, LATER),
+  OBJ(WryVmiSpec, dnsConfig, CLUSTER, wry_dns_config_type),
+  STR(WryVmiSpec, dnsPolicy, CLUSTER),
   OBJ(WryVmiSpec, domain, NEEDED, wry_domain_type),
   STR(WryVmiSpec, evictionStrategy, KEPT),
   STR(WryVmiSpec, hostname, 0),
   OBJ(WryVmiSpec, livenessProbe, 0, wry_probe_type),
   LIST256(WryVmiSpec, networks, 0, wry_network_type),
-  MAP(WryVmiSpec, nodeSelector, LATER),
-  STR(WryVmiSpec, priorityClassName, LATER),
+  MAP(WryVmiSpec, nodeSelector, CLUSTER),
+  STR(WryVmiSpec, priorityClassName, CLUSTER),
   OBJ(WryVmiSpec, readinessProbe, 0, wry_probe_type),
   LIST(WryVmiSpec, resourceClaims, LATER, resource_claim_type),
-  STR(WryVmiSpec, schedulerName, LATER),
+  STR(WryVmiSpec, schedulerName, CLUSTER),
   STR(WryVmiSpec, serviceAccountName, LATER),
   STR(WryVmiSpec, startStrategy, KEPT),
-  STR(WryVmiSpec, subdomain, LATER),
+  STR(WryVmiSpec, subdomain, CLUSTER),
   INT(WryVmiSpec, terminationGracePeriodSeconds, 0),
-  LIST(WryVmiSpec, tolerations, LATER, wry_toleration_type),
-  LIST(WryVmiSpec, topologySpreadConstraints, LATER, wry_spread_type),
+  LIST(WryVmiSpec, tolerations, CLUSTER, wry_toleration_type),
+  LIST(WryVmiSpec, topologySpreadConstraints, CLUSTER, wry_spread_type),
   LIST256(WryVmiSpec, utilityVolumes, LATER, utility_volume_type),
   LIST256(WryVmiSpec, volumes, 0, wry_volume_type));
 
@@ -69,7 +69,7 @@ WRY_TYPE(wry_vmi_spec_type, WryVmiSpec,
 
 WRY_TYPE(wry_vmi_type, WryVmi, TYPE_META(WryVmi), OBJ(WryVmi, spec, NEEDED, wry_vmi_spec_type), RAW(WryVmi, status, ALWAYS));
 
-LOCAL_TYPE(template_type, WryVmiTemplate,
+WRY_TYPE(wry_vmi_template_type, WryVmiTemplate,
   OBJ(WryVmiTemplate, metadata, ALWAYS, wry_meta_type),
   OBJ(WryVmiTemplate, spec, ALWAYS, wry_vmi_spec_type));
 WRY_TYPE(wry_matcher_type, WryMatcher,
@@ -84,7 +84,7 @@ LOCAL_TYPE(vm_spec_type, WryVmSpec,
   OBJ(WryVmSpec, preference, LATER, wry_matcher_type),
   STR(WryVmSpec, runStrategy, KEPT),
   BOOL(WryVmSpec, running, 0),
-  AS("template", WRY_K_OBJECT, WryVmSpec, template_, NEEDED, .type = &template_type),
+  AS("template", WRY_K_OBJECT, WryVmSpec, template_, NEEDED, .type = &wry_vmi_template_type),
   STR(WryVmSpec, updateVolumesStrategy, LATER | KEPT));
 WRY_TYPE(wry_vm_type, WryVm, TYPE_META(WryVm), OBJ(WryVm, spec, NEEDED, vm_spec_type), RAW(WryVm, status, ALWAYS));
 

@@ -1,13 +1,15 @@
 #pragma once
 /* Short forms for the field tables of lib/spec_*.c: one macro per kind, the JSON name is the member's name. T is the struct, m the member, f the flags:
  * NEEDED   required by the CRD and written by Go even when empty     ALWAYS  written by Go even when empty
- * LATER    decoded, but not supported by this version                ZERO    a Go value with omitempty: false and 0 are the same as absent
+ * LATER    decoded, but not supported by this version                 CLUSTER  the cluster does it: not supported without one
+ * ZERO     a Go value with omitempty: false and 0 are the same as absent
  * KEPT     a Go *string: "" is not the same as absent */
 #include "wherry/fields.h"
 
 #define NEEDED (WRY_F_REQUIRED | WRY_F_ALWAYS)
 #define ALWAYS WRY_F_ALWAYS
 #define LATER WRY_F_UNSUPPORTED
+#define CLUSTER WRY_F_BY_CLUSTER
 #define ZERO WRY_F_ZERO_ABSENT
 #define KEPT WRY_F_EMPTY_KEPT
 

@@ -32,10 +32,10 @@ static void forget_false(const WryType *type, gpointer s) {
   }
 }
 
-static void refuse_unsupported(const WryType *type, gconstpointer s, const char *path, WryCauses *causes) {
+static void refuse_unsupported(const WryType *type, gconstpointer s, WryRules rules, const char *path, WryCauses *causes) {
   gpointer copy = wry_struct_copy(type, s);
   forget_false(type, copy);
-  wry_refuse_unsupported(type, copy, path, causes);
+  wry_refuse_unsupported(type, copy, rules == WRY_RULES_IN_CLUSTER ? WRY_F_UNSUPPORTED : WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, path, causes);
   wry_struct_free(type, copy);
 }
 
@@ -45,14 +45,17 @@ static void refuse_bus(const char *bus, const char *path, WryCauses *causes) {
 }
 
 /* Values of supported fields that this version does not do. */
+static void refuse_eviction(const WryVmiSpec *spec, const WryCheck *c) {
+  g_autofree char *path = g_strdup_printf("%s.evictionStrategy", c->prefix);
+  gboolean good = !spec->evictionStrategy || !strcmp(spec->evictionStrategy, "None") || (c->rules == WRY_RULES_IN_CLUSTER && !strcmp(spec->evictionStrategy, "External"));
+  if (!good) wry_causes_add(c->causes, NOT_SUPPORTED, path, "%s is not supported by this version", spec->evictionStrategy);
+}
+
 static void refuse_values(const WryVmiSpec *spec, const WryConfig *config, const char *prefix, WryCauses *causes) {
-  g_autofree char *eviction = g_strdup_printf("%s.evictionStrategy", prefix), *architecture = g_strdup_printf("%s.architecture", prefix),
-                  *cpu = g_strdup_printf("%s.domain.cpu", prefix);
+  g_autofree char *architecture = g_strdup_printf("%s.architecture", prefix), *cpu = g_strdup_printf("%s.domain.cpu", prefix);
   if (wry_text(spec->architecture) && strcmp(spec->architecture, wry_config_architecture(config)))
     wry_causes_add(causes, NOT_SUPPORTED, architecture, "%s is not the machine's architecture", spec->architecture);
   if (wry_vmi_vcpus(spec) > WRY_MAX_VCPUS) wry_causes_add(causes, NOT_SUPPORTED, cpu, "more than %u virtual CPUs are not supported by this version", WRY_MAX_VCPUS);
-  if (spec->evictionStrategy && strcmp(spec->evictionStrategy, "None"))
-    wry_causes_add(causes, NOT_SUPPORTED, eviction, "%s is not supported by this version", spec->evictionStrategy);
   WRY_EACH(WryDisk, disk, spec->domain->devices->disks) {
     const char *target = disk->disk ? "disk" : disk->lun ? "lun" : "cdrom";
     g_autofree char *path = g_strdup_printf("%s.domain.devices.disks[%u].%s.bus", prefix, disk_i, target);
@@ -85,14 +88,15 @@ static void apply(WryCheck *c, const WryRule *rules, gsize count) {
 }
 
 static void rules_of_this_version(const WryType *type, gconstpointer s, const char *path, const WryVmiSpec *spec, const WryCheck *c) {
-  refuse_unsupported(type, s, path, c->causes);
+  refuse_unsupported(type, s, c->rules, path, c->causes);
+  refuse_eviction(spec, c);
   refuse_values(spec, c->config, c->prefix, c->causes);
 }
 
 /* The network's rules come first for a VMI: KubeVirt applies them twice there, which is not repeated. */
 void wry_vmi_rules(const WryVmi *vmi, const WryConfig *config, WryRules rules, gboolean trusted, WryCauses *causes) {
   WryCheck c = {.spec = vmi->spec, .meta = vmi->metadata, .config = config, .prefix = "spec", .meta_prefix = "metadata", .rules = rules, .trusted = trusted, .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, &c);
+  if (rules != WRY_RULES_KUBEVIRT) rules_of_this_version(&wry_vmi_spec_type, vmi->spec, "spec", vmi->spec, &c);
   wry_rule_removed_gates(&c);
   wry_rule_removed_bindings(&c);
   wry_rule_network(&c);
@@ -126,7 +130,7 @@ void wry_vm_rules(const WryVm *vm, const WryVm *old, const WryConfig *config, Wr
   WryVmiSpec *spec = with_topology(template->spec, config);
   WryCheck c = {.spec = spec, .meta = template->metadata, .config = config, .prefix = "spec.template.spec", .meta_prefix = "spec.template.metadata", .rules = rules,
                 .causes = causes};
-  if (rules == WRY_RULES_THIS_VERSION) rules_of_this_version(&wry_vm_type, vm, "", template->spec, &c);
+  if (rules != WRY_RULES_KUBEVIRT) rules_of_this_version(&wry_vm_type, vm, "", template->spec, &c);
   if (old || !removed(&c)) {
     wry_rule_metadata(&c);
     apply(&c, first_rules, G_N_ELEMENTS(first_rules));

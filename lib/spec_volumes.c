@@ -7,7 +7,7 @@ LOCAL_TYPE(local_ref_type, WryLocalRef, STR(WryLocalRef, name, 0));
 LOCAL_TYPE(container_disk_type, WryContainerDisk,
   STR(WryContainerDisk, image, NEEDED),
   STR(WryContainerDisk, imagePullPolicy, 0),
-  STR(WryContainerDisk, imagePullSecret, LATER),
+  STR(WryContainerDisk, imagePullSecret, CLUSTER),
   STR(WryContainerDisk, path, 0));
 LOCAL_TYPE(cloud_init_type, WryCloudInit,
   STR(WryCloudInit, networkData, 0),

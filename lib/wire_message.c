@@ -42,7 +42,8 @@ static const struct {
     [WRY_MSG_GUESTINFO] = {"guestinfo", &guestinfo_type, 0, 0}, [WRY_MSG_PROBE] = {"probe", &probe_type, 0, 0},
     [WRY_MSG_FINISH] = {"finish", &plain_type, 0, 0},       [WRY_MSG_HELLO] = {"hello", &hello_type, 0, 0},
     [WRY_MSG_REPLY] = {"reply", &reply_type, 0, 1},         [WRY_MSG_STATUS] = {"status", &wry_vmi_report_type, 0, 0},
-    [WRY_MSG_EVENT] = {"event", &event_type, 0, 0},
+    [WRY_MSG_EVENT] = {"event", &event_type, 0, 0},       [WRY_MSG_PING] = {"ping", &plain_type, 0, 0},
+    [WRY_MSG_PONG] = {"pong", &plain_type, 0, 0},
 };
 
 const char *wry_msg_name(WryMsgType type) {

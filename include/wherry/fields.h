@@ -7,7 +7,8 @@
  * How a kind is stored:
  *   BOOL      WryOptBool          INT  WryOptInt          STR, ENUM, QUANTITY, TIME, INTORSTR  char * (NULL = absent; text as written; INTORSTR numbers are
  *   kept as decimal text)         OBJECT  T * (NULL = absent; an "empty object" type has no rows)      LIST  GPtrArray * of T * (NULL = absent)
- *   STRLIST   GPtrArray * of char *        MAP (string -> string or quantity) and RAW (checked elsewhere)  json_object * (NULL = absent) */
+ *   STRLIST   GPtrArray * of char *        MAP (string -> string or quantity) and RAW (checked elsewhere)  json_object * (NULL = absent)
+ *   NUMBER (any JSON number), INTLIST, INTMAP, BOOLMAP, OBJMAP (string -> object of the row's type)  json_object * (NULL = absent), as written */
 #include "error.h"
 #include "json.h"
 
@@ -17,6 +18,7 @@ typedef struct { gboolean set; gint64 v; } WryOptInt;
 typedef enum {
   WRY_K_BOOL, WRY_K_INT, WRY_K_STR, WRY_K_ENUM, WRY_K_QUANTITY, WRY_K_TIME, WRY_K_INTORSTR,
   WRY_K_OBJECT, WRY_K_LIST, WRY_K_STRLIST, WRY_K_MAP, WRY_K_QMAP, WRY_K_RAW,
+  WRY_K_NUMBER, WRY_K_INTLIST, WRY_K_INTMAP, WRY_K_BOOLMAP, WRY_K_OBJMAP,
 } WryKind;
 
 enum {
@@ -28,6 +30,7 @@ enum {
   WRY_F_RAW_LIST = 1 << 5,    /* RAW with a type: a list of that type (without the flag: one object) */
   WRY_F_ZERO_ABSENT = 1 << 6, /* BOOL, INT: Go's value type with omitempty: false and 0 are written as absent (spec_normal.c) */
   WRY_F_EMPTY_KEPT = 1 << 7,  /* STR: Go's *string: "" is written (other strings, lists and maps are written as absent when empty) */
+  WRY_F_BY_CLUSTER = 1 << 8,  /* the cluster does it (scheduler, kubelet): there is nothing that could without one. Refused like WRY_F_UNSUPPORTED where asked so */
 };
 
 typedef struct WryType WryType;
@@ -37,7 +40,7 @@ typedef struct {
   WryKind kind;
   guint flags;
   gsize offset;                /* in the struct */
-  const WryType *type;         /* of OBJECT and LIST */
+  const WryType *type;         /* of OBJECT, LIST and OBJMAP; of RAW when it is checked */
   const char *const *values;   /* of ENUM: NULL-terminated. Empty string is not a member unless listed */
   gint64 max_items;            /* of LIST: 0 = no limit */
 } WryField;
@@ -63,8 +66,9 @@ gboolean wry_struct_equal(const WryType *type, gconstpointer a, gconstpointer b)
 gpointer wry_decode(const WryType *type, WryJson *object, const char *path, WryCauses *causes);
 /* New reference. */
 WryJson *wry_encode(const WryType *type, gconstpointer s);
-/* One cause (FieldValueNotSupported, "not supported by this version") for each set field whose row says WRY_F_UNSUPPORTED. An empty string, list or map asks for nothing and passes. */
-void wry_refuse_unsupported(const WryType *type, gconstpointer s, const char *path, WryCauses *causes);
+/* One cause (FieldValueNotSupported, "not supported by this version") for each set field whose row has one of `flags`: WRY_F_UNSUPPORTED, without a cluster also
+ * WRY_F_BY_CLUSTER. An empty string, list or map asks for nothing and passes. */
+void wry_refuse_unsupported(const WryType *type, gconstpointer s, guint flags, const char *path, WryCauses *causes);
 /* Calls `each` for every row reachable from `type`, depth first; `path` as "spec.domain.cpu.features[].name". */
 typedef void (*WryFieldVisit)(const char *path, const WryField *field, gpointer data);
 void wry_fields_walk(const WryType *type, const char *path, WryFieldVisit each, gpointer data);

@@ -101,5 +101,7 @@ typedef struct {
 } WryInitStart;
 /* init -> run: one datagram per reaped child; the last 16 are kept and told again to a restarted run. */
 typedef struct { int32_t pid; int32_t status; /* wait(2)'s */ } WryInitExit;
+/* What init does with `launcher run` on SIGUSR1, which the root half sends when it is silent: SIGKILL, and then what follows on any death of it. */
+#define WRY_INIT_KILL_RUN SIGUSR1
 /* Exit status of `launcher run` by which init knows that the VM is over; any other makes it start run again with back-off (1 s doubling to 30 s, reset after 60 s). */
 #define WRY_RUN_OVER 42

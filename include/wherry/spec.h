@@ -87,8 +87,9 @@ gboolean wry_config_use_emulation(const WryConfig *config);
 /* Raw value under spec.configuration ("developerConfiguration.cpuAllocationRatio"); borrowed, NULL when unset. */
 WryJson *wry_config_get(const WryConfig *config, const char *path);
 
-/* Which rules apply: KubeVirt's own verdict alone (for the corpus and the webhooks), or with "not supported by this version" added. */
-typedef enum { WRY_RULES_KUBEVIRT, WRY_RULES_THIS_VERSION } WryRules;
+/* Which rules apply: KubeVirt's own verdict alone (for the corpus), or with "not supported by this version" added, on one box or in a cluster (where the
+ * scheduler and the kubelet do their part). */
+typedef enum { WRY_RULES_KUBEVIRT, WRY_RULES_THIS_VERSION, WRY_RULES_IN_CLUSTER } WryRules;
 
 /* Defaults, in place (contract 2.2 and 0). Random values (uuid, serial) come from `random_uuid` (NULL = real ones) so that tests are exact. */
 typedef char *(*WryUuidSource)(gpointer data);

@@ -15,11 +15,13 @@
  *   guestinfo {seq, what}          what: "osinfo" | "users" | "filesystems"; reply.data is the agent's answer as KubeVirt shapes it
  *   probe {seq, which}             guestAgentPing
  *   finish {seq}                   the final state has been recorded: the launcher may end
+ *   ping {seq}                     answered by `pong` at once, whatever requests wait: that the launcher's loop turns is all it says
  * launcher -> handler:
  *   hello {version, run}           first message; `run` counts the starts of `launcher run` in this sandbox
  *   reply {seq, code, message, data}+fd   code 0 = done, else a WryErrorCode + 1
  *   status {…WryVmiReport}         after hello and whenever something in it changes
- *   event {type, reason, message}  a Kubernetes event on the VMI: type Normal | Warning */
+ *   event {type, reason, message}  a Kubernetes event on the VMI: type Normal | Warning
+ *   pong {seq}                     of the ping */
 #include "error.h"
 #include "fields.h"
 
@@ -27,10 +29,11 @@
 
 typedef enum {
   WRY_MSG_SYNC, WRY_MSG_SHUTDOWN, WRY_MSG_PAUSE, WRY_MSG_UNPAUSE, WRY_MSG_RESET, WRY_MSG_SOFTREBOOT, WRY_MSG_CONSOLE, WRY_MSG_VNC,
-  WRY_MSG_GUESTINFO, WRY_MSG_PROBE, WRY_MSG_FINISH, WRY_MSG_HELLO, WRY_MSG_REPLY, WRY_MSG_STATUS, WRY_MSG_EVENT, WRY_MSGS
+  WRY_MSG_GUESTINFO, WRY_MSG_PROBE, WRY_MSG_FINISH, WRY_MSG_HELLO, WRY_MSG_REPLY, WRY_MSG_STATUS, WRY_MSG_EVENT,
+  WRY_MSG_PING, WRY_MSG_PONG, WRY_MSGS
 } WryMsgType;
 
-typedef struct { WryOptInt seq; } WryMsgPlain; /* sync, pause, unpause, reset, softreboot, vnc, finish */
+typedef struct { WryOptInt seq; } WryMsgPlain; /* sync, pause, unpause, reset, softreboot, vnc, finish, ping, pong */
 typedef struct { WryOptInt seq; WryOptInt graceSeconds; } WryMsgShutdown;
 typedef struct { WryOptInt seq; WryOptBool readOnly, force, scrollback; } WryMsgConsole;
 typedef struct { WryOptInt seq; char *what; } WryMsgGuestinfo; /* also probe */

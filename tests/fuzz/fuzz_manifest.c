@@ -24,7 +24,7 @@ static void through_structs(const WryDocument *document) {
   type = type ? type : &wry_vm_type;
   g_autoptr(WryCauses) causes = wry_causes_new();
   gpointer object = wry_decode(type, document->object, "", causes);
-  wry_refuse_unsupported(type, object, "", causes);
+  wry_refuse_unsupported(type, object, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "", causes);
   check_lines(document, causes);
   gpointer copy = wry_struct_copy(type, object);
   check(wry_struct_equal(type, object, copy));

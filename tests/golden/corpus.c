@@ -150,7 +150,7 @@ static gboolean all_supported(const WryVmi *vmi) {
   g_autoptr(WryCauses) causes = wry_causes_new();
   const char *arch = vmi->spec ? vmi->spec->architecture : NULL;
   if (arch && !g_str_equal(arch, "amd64") && !g_str_equal(arch, "arm64")) return FALSE;
-  wry_refuse_unsupported(&wry_vmi_type, vmi, "", causes);
+  wry_refuse_unsupported(&wry_vmi_type, vmi, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "", causes);
   return wry_causes_count(causes) == 0;
 }
 

@@ -280,7 +280,7 @@ START_TEST(path_prefixes) {
   g_autoptr(WryJson) value = json("{\"count\":\"x\",\"later_text\":\"t\"}");
   gpointer s = wry_decode(&sample_type, value, prefixes[_i].given, causes);
   ck_assert_str_eq(wry_causes_get(causes, 0)->field, prefixes[_i].field);
-  wry_refuse_unsupported(&sample_type, s, prefixes[_i].given, causes);
+  wry_refuse_unsupported(&sample_type, s, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, prefixes[_i].given, causes);
   ck_assert(g_str_has_suffix(wry_causes_get(causes, 1)->field, "later_text"));
   wry_struct_free(&sample_type, s);
 }
@@ -350,7 +350,7 @@ START_TEST(null_is_handled) {
   wry_struct_free(&sample_type, blank);
   wry_struct_free(&sample_type, NULL);
   g_autoptr(WryCauses) causes = wry_causes_new();
-  wry_refuse_unsupported(&sample_type, NULL, "spec", causes);
+  wry_refuse_unsupported(&sample_type, NULL, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "spec", causes);
   ck_assert_uint_eq(wry_causes_count(causes), 0);
 }
 END_TEST
@@ -385,7 +385,7 @@ START_TEST(refuses_unsupported) {
   g_autoptr(WryCauses) causes = wry_causes_new();
   g_autoptr(GString) fields = g_string_new(NULL);
   Sample *s = decode_clean(unsupported[_i].text);
-  wry_refuse_unsupported(&sample_type, s, "spec", causes);
+  wry_refuse_unsupported(&sample_type, s, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "spec", causes);
   for (guint i = 0; i < wry_causes_count(causes); i++) {
     const WryCause *cause = wry_causes_get(causes, i);
     ck_assert_str_eq(cause->reason, WRY_CAUSE_NOT_SUPPORTED);
@@ -411,7 +411,7 @@ START_TEST(refuses_unsupported_deep) {
   g_autoptr(WryCauses) causes = wry_causes_new();
   g_autoptr(WryJson) value = json("{\"self\":{\"list\":[{},{\"later_text\":\"x\"}]}}");
   gpointer s = wry_decode(&outer_type, value, "", causes);
-  wry_refuse_unsupported(&outer_type, s, "", causes);
+  wry_refuse_unsupported(&outer_type, s, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "", causes);
   ck_assert_uint_eq(wry_causes_count(causes), 1);
   ck_assert_str_eq(wry_causes_get(causes, 0)->field, "self.list[1].later_text");
   wry_struct_free(&outer_type, s);

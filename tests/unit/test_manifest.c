@@ -21,7 +21,7 @@ static char *verdict(const char *text, gsize length) {
     const WryDocument *document = g_ptr_array_index(documents, i);
     g_autoptr(WryCauses) causes = wry_causes_new();
     gpointer vmi = wry_decode(&wry_vmi_type, document->object, "", causes);
-    wry_refuse_unsupported(&wry_vmi_type, vmi, "", causes);
+    wry_refuse_unsupported(&wry_vmi_type, vmi, WRY_F_UNSUPPORTED | WRY_F_BY_CLUSTER, "", causes);
     for (guint j = 0; j < wry_causes_count(causes); j++) {
       const WryCause *cause = wry_causes_get(causes, j);
       g_string_append_printf(all, "%s%u %s: %s", all->len ? ", " : "", wry_lines_find(document->lines, cause->field), cause->field, cause->message);

@@ -134,6 +134,11 @@ static WryJson *some_value(const WryField *field) {
     case WRY_K_STRLIST: return support_json("['a']");
     case WRY_K_MAP: return support_json("{'a': 'b'}");
     case WRY_K_QMAP: return support_json("{'a': '1'}");
+    case WRY_K_NUMBER: return json_object_new_double(1.5);
+    case WRY_K_INTLIST: return support_json("[1]");
+    case WRY_K_INTMAP: return support_json("{'a': 1}");
+    case WRY_K_BOOLMAP: return support_json("{'a': true}");
+    case WRY_K_OBJMAP: return support_json("{'a': {}}");
     case WRY_K_OBJECT: return json_object_new_object();
     case WRY_K_RAW: return field->flags & WRY_F_RAW_LIST ? support_json("[{}]") : support_json("{'a': 1}");
     case WRY_K_STR: case WRY_K_TIME: case WRY_K_INTORSTR: return json_object_new_string("1");
@@ -198,9 +203,30 @@ static const struct { const char *domain, *spec, *causes; } version_rows[] = {
     {"'cpu': {'cores': 257, 'sockets': 2}", "", "NotSupported spec.domain.cpu"},
     {"", "'evictionStrategy': 'LiveMigrate'", "NotSupported spec.evictionStrategy"},
     {"", "'nodeSelector': {}, 'tolerations': [], 'priorityClassName': ''", ""},
+    {"", "'nodeSelector': {'a': 'b'}, 'schedulerName': 's'", "NotSupported spec.nodeSelector; NotSupported spec.schedulerName"},
+    {"'features': {'hyperv': {'vpindex': {}, 'tlbflush': {}}}", "", ""},
+    {"'features': {'hyperv': {'vpindex': {}, 'tlbflush': {'direct': {}, 'extended': {}}}}", "",
+     "NotSupported spec.domain.features.hyperv.tlbflush.direct; NotSupported spec.domain.features.hyperv.tlbflush.extended"},
     {"", "'livenessProbe': {'exec': {'command': ['a']}}", "NotSupported spec.livenessProbe.exec"},
     {"", "'volumes': [{'name': 'v', 'hostDisk': {'path': '/x', 'type': 'DiskOrCreate', 'capacity': '1Gi'}}]", ""},
 };
+
+static const struct { const char *spec, *causes; } cluster_rows[] = {
+    {"'nodeSelector': {'a': 'b'}, 'schedulerName': 's', 'priorityClassName': 'p', 'subdomain': 'd', 'dnsPolicy': 'Default'", ""},
+    {"'tolerations': [{'key': 'k', 'operator': 'Exists'}], 'affinity': {'nodeAffinity': {}}", ""},
+    {"'evictionStrategy': 'External'", ""},
+    {"'evictionStrategy': 'LiveMigrate'", "NotSupported spec.evictionStrategy"},
+    {"'accessCredentials': [{'sshPublicKey': {'source': {'secret': {'secretName': 's'}}, 'propagationMethod': {'noCloud': {}}}}]", "NotSupported spec.accessCredentials"},
+};
+
+/* What the scheduler and the kubelet do is there in a cluster; what this version lacks is not. */
+START_TEST(in_cluster) {
+  g_autoptr(WryJson) object = support_vmi("", cluster_rows[_i].spec);
+  json_object_object_del(wry_json_path(object, "spec.domain"), "chassis");
+  g_autofree char *causes = support_review(object, NULL, WRY_RULES_IN_CLUSTER);
+  ck_assert_msg(g_str_has_prefix(causes, cluster_rows[_i].causes) && (*cluster_rows[_i].causes || !*causes), "%s: expected %s, found %s", cluster_rows[_i].spec, cluster_rows[_i].causes, causes);
+}
+END_TEST
 
 START_TEST(this_version) {
   g_autoptr(WryJson) object = support_vmi(version_rows[_i].domain, version_rows[_i].spec);
@@ -217,6 +243,7 @@ int main(void) {
   tcase_add_loop_test(tcase, vm_is_refused, 0, G_N_ELEMENTS(vm_rows));
   tcase_add_test(tcase, unsupported_is_refused);
   tcase_add_loop_test(tcase, this_version, 0, G_N_ELEMENTS(version_rows));
+  tcase_add_loop_test(tcase, in_cluster, 0, G_N_ELEMENTS(cluster_rows));
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
