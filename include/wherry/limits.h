@@ -34,6 +34,8 @@
 #define WRY_MAX_CONTROL_MESSAGE (4u << 20)  /* one Varlink message on the control socket */
 #define WRY_MAX_CONTROL_CLIENTS 128u
 
+#define WRY_MAX_KUBE_OBJECT (8u << 20)      /* one object in an answer of an API server; etcd takes 1.5 MiB */
+
 #define WRY_BACKOFF_STEP_SECONDS 10u        /* KubeVirt's crash-loop back-off: step x count squared */
 #define WRY_BACKOFF_MAX_SECONDS 300u
 #define WRY_DEFAULT_GRACE_SECONDS 30        /* terminationGracePeriodSeconds when a VMI has none (contract 5.1) */
