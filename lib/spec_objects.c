@@ -1,6 +1,6 @@
 /* Field tables of the objects themselves: metadata, VirtualMachineInstance, VirtualMachine, and the core/v1 objects that a VM refers to, and the list of kinds
  * that Wherry reads. See spec_domain.c for what a row says. */
-#include "wherry/spec.h"
+#include "wherry/spec_kinds.h"
 
 #include <string.h>
 
@@ -110,7 +110,7 @@ WRY_TYPE(wry_config_map_type, WryConfigMap,
   MAP(WryConfigMap, binaryData, 0),
   MAP(WryConfigMap, data, 0),
   BOOL(WryConfigMap, immutable, 0));
-WRY_TYPE(wry_kubevirt_type, WryKubeVirt, TYPE_META(WryKubeVirt), RAW(WryKubeVirt, spec, 0), RAW(WryKubeVirt, status, 0));
+WRY_TYPE(wry_kubevirt_type, WryKubeVirt, TYPE_META(WryKubeVirt), RAW_OF(WryKubeVirt, spec, NEEDED, wry_kubevirt_spec_type), RAW(WryKubeVirt, status, 0));
 
 static const struct { const char *kind, *api_version; const WryType *type; } kinds[] = {
   {"VirtualMachine", "kubevirt.io/v1", &wry_vm_type},
