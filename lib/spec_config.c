@@ -88,8 +88,8 @@ static GateStage gate_stage(const char *gate) {
 gboolean wry_config_gate(const WryConfig *config, const char *gate) {
   GateStage stage = gate_stage(gate);
   if (stage == STAGE_GA) return TRUE;
-  if (lists(wry_config_get(config, "developerConfiguration.disabledFeatureGates"), gate)) return FALSE;
-  return stage == STAGE_BETA || lists(wry_config_get(config, "developerConfiguration.featureGates"), gate);
+  if (lists(wry_config_get(config, "developerConfiguration.featureGates"), gate)) return TRUE; /* also when it is disabled too */
+  return stage == STAGE_BETA && !lists(wry_config_get(config, "developerConfiguration.disabledFeatureGates"), gate);
 }
 
 gboolean wry_config_use_emulation(const WryConfig *config) {

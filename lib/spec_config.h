@@ -2,11 +2,6 @@
 /* Reads of the cluster configuration for defaults and rules. All strings are borrowed. */
 #include "wherry/spec.h"
 
-/* Value at the path, or `absent` when unset, empty or of another type. */
-const char *wry_config_str(const WryConfig *config, const char *path, const char *absent);
-gint64 wry_config_int(const WryConfig *config, const char *path, gint64 absent);
-gboolean wry_config_bool(const WryConfig *config, const char *path, gboolean absent);
-
 /* Of a VMI that names none: status.defaultArchitecture of the KubeVirt object, else "amd64". */
 const char *wry_config_architecture(const WryConfig *config);
 /* architectureConfiguration.<arch>.machineType and .emulatedMachines (globs). */

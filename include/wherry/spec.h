@@ -86,6 +86,10 @@ gboolean wry_config_gate(const WryConfig *config, const char *gate);
 gboolean wry_config_use_emulation(const WryConfig *config);
 /* Raw value under spec.configuration ("developerConfiguration.cpuAllocationRatio"); borrowed, NULL when unset. */
 WryJson *wry_config_get(const WryConfig *config, const char *path);
+/* Value at the path, or `absent` when unset, empty or of another type. Strings are borrowed. */
+const char *wry_config_str(const WryConfig *config, const char *path, const char *absent);
+gint64 wry_config_int(const WryConfig *config, const char *path, gint64 absent);
+gboolean wry_config_bool(const WryConfig *config, const char *path, gboolean absent);
 
 /* Which rules apply: KubeVirt's own verdict alone (for the corpus), or with "not supported by this version" added, on one box or in a cluster (where the
  * scheduler and the kubelet do their part). */

@@ -15,7 +15,11 @@ static const struct { const char *object, *causes; } kind_rows[] = {
     {"{'kind': 'Secret', 'apiVersion': 'v1', 'data': {'a': 'Yg=='}}", ""},
     {"{'kind': 'ConfigMap', 'apiVersion': 'v1', 'data': {'a': 1}}", "Invalid data.a"},
     {"{'kind': 'PersistentVolumeClaim', 'apiVersion': 'v1', 'spec': {'resources': {'requests': {'storage': '1Gi'}}}}", ""},
-    {"{'kind': 'KubeVirt', 'apiVersion': 'kubevirt.io/v1', 'spec': {'anything': 1}}", ""},
+    {"{'kind': 'KubeVirt', 'apiVersion': 'kubevirt.io/v1'}", "Required spec"},
+    {"{'kind': 'KubeVirt', 'apiVersion': 'kubevirt.io/v1', 'spec': {'anything': 1}}", "Forbidden spec.anything"},
+    {"{'kind': 'KubeVirt', 'apiVersion': 'kubevirt.io/v1', 'spec': {'configuration': {'developerConfiguration': {'useEmulation': 1}}}}",
+     "Invalid spec.configuration.developerConfiguration.useEmulation"},
+    {"{'kind': 'KubeVirt', 'apiVersion': 'kubevirt.io/v1', 'spec': {'configuration': {'network': {'binding': {'b': {'sidecarImage': 'i'}}}, 'obsoleteCPUModels': {'486': true}}}}", ""},
     {"{'kind': 'VirtualMachineInstance', 'apiVersion': 'kubevirt.io/v1', 'spec': {'domain': {'devices': {}, 'memori': {}}}}", "Forbidden spec.domain.memori"},
 };
 
@@ -186,7 +190,7 @@ static const struct { const char *configuration, *gate; gboolean on; } gate_rows
     {"{'developerConfiguration': {'disabledFeatureGates': ['Snapshot']}}", "Snapshot", FALSE},
     {NULL, "HostDisk", FALSE},
     {"{'developerConfiguration': {'featureGates': ['HostDisk']}}", "HostDisk", TRUE},
-    {"{'developerConfiguration': {'featureGates': ['HostDisk'], 'disabledFeatureGates': ['HostDisk']}}", "HostDisk", FALSE},
+    {"{'developerConfiguration': {'featureGates': ['HostDisk'], 'disabledFeatureGates': ['HostDisk']}}", "HostDisk", TRUE},
     {NULL, "NoSuchGate", FALSE},
     {"{'developerConfiguration': {'featureGates': 'HostDisk'}}", "HostDisk", FALSE},
 };
