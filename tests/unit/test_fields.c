@@ -38,6 +38,7 @@ typedef struct {
   Empty *empty;
   GPtrArray *items, *words, *sizes, *later_list;
   WryJson *labels, *limits, *raw, *checked, *checked_list;
+  WryJson *ratio, *numbers, *shorts, *counts, *flags, *named;
   char *later_text;
   WryOptBool later_flag;
   Inner *later_object;
@@ -55,6 +56,8 @@ LOCAL(sample_type, Sample, ROW(Sample, flag, WRY_K_BOOL, 0), ROW(Sample, count, 
   ROW(Sample, items, WRY_K_LIST, 0, .type = &item_type, .max_items = 3), ROW(Sample, words, WRY_K_STRLIST, 0), ROW(Sample, sizes, WRY_K_STRLIST, WRY_F_INLINE_QTY),
   ROW(Sample, later_list, WRY_K_LIST, WRY_F_UNSUPPORTED, .type = &item_type), ROW(Sample, labels, WRY_K_MAP, 0), ROW(Sample, limits, WRY_K_QMAP, 0),
   ROW(Sample, raw, WRY_K_RAW, 0), ROW(Sample, checked, WRY_K_RAW, 0, .type = &item_type), ROW(Sample, checked_list, WRY_K_RAW, WRY_F_RAW_LIST, .type = &item_type),
+  ROW(Sample, ratio, WRY_K_NUMBER, 0), ROW(Sample, numbers, WRY_K_INTLIST, 0), ROW(Sample, shorts, WRY_K_INTLIST, WRY_F_INT32), ROW(Sample, counts, WRY_K_INTMAP, 0),
+  ROW(Sample, flags, WRY_K_BOOLMAP, 0), ROW(Sample, named, WRY_K_OBJMAP, 0, .type = &item_type),
   ROW(Sample, later_text, WRY_K_STR, WRY_F_UNSUPPORTED), ROW(Sample, later_flag, WRY_K_BOOL, WRY_F_UNSUPPORTED),
   ROW(Sample, later_object, WRY_K_OBJECT, WRY_F_UNSUPPORTED, .type = &inner_type));
 
@@ -62,7 +65,7 @@ static const char full[] =
     "{\"flag\":false,\"count\":-5,\"small\":2147483647,\"text\":\"\",\"choice\":\"Never\",\"size\":\"2Gi\",\"time\":\"2024-02-29T12:00:00Z\",\"port\":8080,"
     "\"inner\":{\"on\":true,\"mark\":{}},\"empty\":{},\"items\":[{\"name\":\"a\",\"port\":1,\"tags\":[\"x\",\"y\"]},{\"name\":\"b\"}],\"words\":[\"one\",\"\"],\"sizes\":[\"1\",\"2Mi\"],"
     "\"later_list\":[{\"name\":\"c\"}],\"labels\":{\"k.io/a\":\"v\",\"b\":\"\"},\"limits\":{\"cpu\":\"1\",\"memory\":\"2Gi\"},\"raw\":{\"any\":[1,null,{\"x\":1.50}]},\"checked\":{\"name\":\"d\"},"
-    "\"checked_list\":[{\"name\":\"e\"}],\"later_text\":\"t\",\"later_flag\":false,\"later_object\":{\"on\":false}}";
+    "\"checked_list\":[{\"name\":\"e\"}],\"ratio\":0.5,\"numbers\":[1,-2],\"shorts\":[],\"counts\":{\"a\":1},\"flags\":{\"a\":true},\"named\":{\"k.io/a\":{\"name\":\"f\"}},\"later_text\":\"t\",\"later_flag\":false,\"later_object\":{\"on\":false}}";
 
 static WryJson *json(const char *text) {
   g_autoptr(GError) error = NULL;
@@ -210,6 +213,16 @@ static const struct {
     {"{\"checked\":{\"name\":\"a\",\"x\":1}}", WRY_CAUSE_FORBIDDEN, "spec.checked.x", "unknown field \"spec.checked.x\""},
     {"{\"checked_list\":{}}", WRY_CAUSE_INVALID, "spec.checked_list", "must be a list"},
     {"{\"checked_list\":[{\"name\":\"a\"},{}]}", WRY_CAUSE_REQUIRED, "spec.checked_list[1].name", "must be set"},
+    {"{\"ratio\":\"1\"}", WRY_CAUSE_INVALID, "spec.ratio", "must be a number"},
+    {"{\"numbers\":{}}", WRY_CAUSE_INVALID, "spec.numbers", "must be a list"},
+    {"{\"numbers\":[1,\"2\"]}", WRY_CAUSE_INVALID, "spec.numbers[1]", "must be an integer"},
+    {"{\"numbers\":[null]}", WRY_CAUSE_INVALID, "spec.numbers[0]", "must be an integer"},
+    {"{\"shorts\":[2147483648]}", WRY_CAUSE_INVALID, "spec.shorts[0]", "must be an integer of 32 bits"},
+    {"{\"counts\":[]}", WRY_CAUSE_INVALID, "spec.counts", "must be an object"},
+    {"{\"counts\":{\"a\":1.5}}", WRY_CAUSE_INVALID, "spec.counts.a", "must be an integer"},
+    {"{\"flags\":{\"a\":1}}", WRY_CAUSE_INVALID, "spec.flags.a", "must be true or false"},
+    {"{\"named\":{\"k.io/a\":[]}}", WRY_CAUSE_INVALID, "spec.named[k.io/a]", "must be an object"},
+    {"{\"named\":{\"a\":{}}}", WRY_CAUSE_REQUIRED, "spec.named.a.name", "must be set"},
     {"{\"unknown\":1}", WRY_CAUSE_FORBIDDEN, "spec.unknown", "unknown field \"spec.unknown\""},
     {"{\"unknown\":null}", WRY_CAUSE_FORBIDDEN, "spec.unknown", "unknown field \"spec.unknown\""},
     {"{\"Flag\":true}", WRY_CAUSE_FORBIDDEN, "spec.Flag", "unknown field \"spec.Flag\""},
@@ -430,7 +443,7 @@ START_TEST(walks_every_row) {
   static const char *const wanted[] = {"spec.flag", "spec.inner", "spec.inner.on", "spec.inner.mark", "spec.items", "spec.items[].name", "spec.items[].tags", "spec.checked.name", "spec.checked_list[].name",
                                        "spec.later_object.on"};
   for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) ck_assert_msg(g_strv_contains((const char *const *)paths, wanted[i]), "%s", wanted[i]);
-  ck_assert_uint_eq(g_strv_length(paths) - 1, 22 + 2 + 3 + 3 + 3 + 3 + 2);
+  ck_assert_uint_eq(g_strv_length(paths) - 1, 28 + 2 + 3 + 3 + 3 + 3 + 3 + 2);
 }
 END_TEST
 
