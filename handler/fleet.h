@@ -1,6 +1,7 @@
 #pragma once
 /* The fleet: every VM of this node, wanted and seen, and what is done to bring the two together. */
 #include "handler/events.h"
+#include "handler/launchers.h"
 #include "handler/source.h"
 #include "handler/volumes.h"
 
@@ -13,6 +14,7 @@ typedef struct {
   int manifests_fd, images_fd, state_fd, objects_fd, node_fd, proc_fd, cgroup_fd; /* directories; objects: state/objects, node: run/node, proc: /proc, cgroup: /sys/fs/cgroup */
   WryImageLookup lookup;
   const char *boot_id;     /* of the running kernel */
+  const WryPulse *pulse;   /* how launchers are watched; NULL: wry_pulse */
 } WryFleetOptions;
 
 /* What a node's probe found; valid once `done`. */

@@ -33,6 +33,7 @@ static void leave(gpointer data) {
   stop_source(&guest->kicked);
   stop_source(&guest->wake);
   stop_source(&guest->gone);
+  stop_source(&guest->absent);
   g_clear_pointer(&guest->readiness, wry_probe_free);
   g_clear_pointer(&guest->liveness, wry_probe_free);
   g_clear_pointer(&guest->request, g_free);
@@ -288,7 +289,7 @@ WryFleet *wry_fleet_new(const WryFleetOptions *options, WryRoot *root, WryFleetS
   WryFleet *fleet = make(options, root, shown, data);
   g_autofree char *cgroup = g_strdup_printf("wherry/%08x", options->root_id);
   gboolean ready = wry_objects_load(fleet->objects, on_broken, NULL, error);
-  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, options->proc_fd, cgroup, &wry_guest_launcher_calls, fleet, error);
+  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, options->proc_fd, cgroup, options->pulse, &wry_guest_launcher_calls, fleet, error);
   if (!ready || !fleet->launchers || !wry_source_watch(fleet->source, error)) {
     wry_fleet_free(fleet);
     return NULL;

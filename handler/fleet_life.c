@@ -163,6 +163,7 @@ static void enter_life(WryGuest *guest, WryLife next) {
   if (next == WRY_LIFE_RESUME) next = life_of_phase(wry_instance_phase(vmi));
   if (next == guest->life) return;
   guest->life = next;
+  wry_guest_expect_launcher(guest);
   if (next >= WRY_LIFE_BOOTING) guest->attempts = 0; /* a start that is refused again and again waits longer and longer */
   WryPhase phase = phase_of_life[next];
   if (phase <= wry_instance_phase(vmi)) return;
@@ -233,6 +234,7 @@ static void on_hello(WryLauncher *launcher, gpointer owner, gint64 run G_GNUC_UN
   if (guest->launcher && guest->launcher != launcher) wry_launcher_close(guest->launcher);
   guest->launcher = launcher;
   guest->reported = FALSE;
+  wry_guest_has_launcher(guest);
   wry_guest_feed(guest, WRY_EVENT_HELLO);
 }
 
@@ -278,6 +280,7 @@ static void on_closed(WryLauncher *launcher, gpointer owner, const GError *error
   if (error && guest->fleet && !expected) wry_log(WRY_LOG_WARNING, "connection of a launcher ended", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
   if (guest->launcher == launcher) {
     guest->launcher = NULL;
+    wry_guest_expect_launcher(guest);
     if (guest->gone) {
       stop_source(&guest->gone);
       guest->gone = g_idle_add(on_gone_late, guest);
@@ -286,4 +289,4 @@ static void on_closed(WryLauncher *launcher, gpointer owner, const GError *error
   wry_guest_unref(guest);
 }
 
-const WryLauncherCalls wry_guest_launcher_calls = {identify, on_hello, on_status, on_event, on_closed};
+const WryLauncherCalls wry_guest_launcher_calls = {identify, on_hello, on_status, on_event, wry_guest_silent, on_closed};

@@ -16,7 +16,7 @@ struct WryGuest {
   WryBundle *bundle;        /* of the start under way */
   WryProbeRun *readiness, *liveness;
   gboolean ready;           /* readiness probe's verdict */
-  guint kicked, limit, kill, retry, wake, gone; /* sources; 0 = none */
+  guint kicked, limit, kill, retry, wake, gone, absent; /* sources; 0 = none */
   guint pidfd_source;
   int pidfd;                /* of init, -1 */
   guint attempts;           /* of a retried question */
@@ -95,6 +95,11 @@ void wry_guest_end(WryGuest *guest);
 void wry_guest_sync(WryGuest *guest);
 /* fleet_judge.c: enters the final phase, counts failures, tells events. */
 void wry_guest_judge(WryGuest *guest);
+
+/* fleet_pulse.c: a launcher that hangs, one that is not there, one that is back. */
+void wry_guest_silent(WryLauncher *launcher, gpointer owner, guint seconds, gpointer data);
+void wry_guest_expect_launcher(WryGuest *guest);
+void wry_guest_has_launcher(WryGuest *guest);
 
 /* fleet_probes.c: starts the probes of a running guest. */
 void wry_guest_run_probes(WryGuest *guest);

@@ -3,6 +3,7 @@
  * How it works: a peer's process is pinned by its pidfd (SO_PEERPIDFD, or pidfd_open of the peer's pid on older kernels); its cgroup names the sandbox; that it still lives
  * afterwards proves that the cgroup read was its own. One connection a VMI: a newer one replaces the older, whose process must have died. Answers come in the order of requests
  * and carry their seq.
+ * A launcher that says nothing is pinged: a hung one is told from a slow one by its process, which would run if it could, and by what it has sent that nobody has read yet.
  * Relies on: wire.h for messages; /proc being readable. */
 #include "handler/launchers.h"
 
@@ -22,6 +23,9 @@
 #endif
 #define HELLO_SECONDS 10u
 #define CGROUP_BYTES (64u << 10)
+#define STAT_BYTES 4096u
+
+const WryPulse wry_pulse = {.every = 11000, .answer = 2000, .slow = 30000, .absent = 30000 /* no back-off of init's is longer */};
 
 typedef struct {
   gint64 seq;
@@ -33,6 +37,7 @@ struct WryLaunchers {
   int listener, procfd;
   guint source;
   char *cgroup;
+  const WryPulse *pulse;
   const WryLauncherCalls *calls;
   gpointer data;
   GPtrArray *launchers; /* all connections */
@@ -42,9 +47,12 @@ struct WryLauncher {
   WryLaunchers *home;
   WryWire *wire;
   gpointer owner;
+  pid_t pid;       /* of its process */
   gint64 seq;
   GQueue open;     /* Call: asked, not answered */
   guint hello;     /* source of its limit; 0 after hello */
+  guint pulse;     /* source of the next ping, or of the limit of the last */
+  gint64 pings, pinged; /* how many; when, in monotonic microseconds */
   gboolean ready, ending;
 };
 
@@ -80,16 +88,14 @@ static gboolean lives(int pidfd) {
 }
 
 /* The sandbox of the peer, NULL when it is in none of this root. */
-static char *peer_sandbox(const WryLaunchers *launchers, int fd, uid_t *ret_uid) {
-  struct ucred peer = {0};
-  socklen_t length = sizeof peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid <= 0) return NULL;
-  wry_autofd int pidfd = peer_pidfd(fd, peer.pid);
+static char *peer_sandbox(const WryLaunchers *launchers, int fd, struct ucred *ret_peer) {
+  socklen_t length = sizeof *ret_peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &length) != 0 || ret_peer->pid <= 0) return NULL;
+  wry_autofd int pidfd = peer_pidfd(fd, ret_peer->pid);
   if (pidfd < 0) return NULL;
-  g_autofree char *path = g_strdup_printf("%d/cgroup", peer.pid);
+  g_autofree char *path = g_strdup_printf("%d/cgroup", ret_peer->pid);
   gsize size;
   g_autofree char *text = wry_vread(launchers->procfd, path, CGROUP_BYTES, &size, NULL);
-  *ret_uid = peer.uid;
   return text && lives(pidfd) ? wry_cgroup_sandbox(text, launchers->cgroup) : NULL;
 }
 
@@ -104,6 +110,7 @@ static void end(WryLauncher *launcher, const GError *error) {
   if (launcher->ending) return;
   launcher->ending = TRUE;
   if (launcher->hello) g_source_remove(launcher->hello);
+  g_clear_handle_id(&launcher->pulse, g_source_remove);
   answer_all(launcher, error);
   launcher->home->calls->closed(launcher, launcher->owner, error, launcher->home->data);
   wry_wire_free(launcher->wire);
@@ -130,6 +137,56 @@ static gboolean on_silent(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
+/* --- the pulse ----------------------------------------------------------------------------------------------------------------------------------------- */
+char wry_stat_state(const char *text) {
+  const char *at = strrchr(text, ')');
+  return at && at[1] == ' ' ? at[2] : '\0';
+}
+
+/* Its process would run if it got a processor, or waits for a disk; or something of it lies here unread. */
+static gboolean may_yet_answer(const WryLauncher *launcher) {
+  struct pollfd poller = {.fd = wry_wire_fd(launcher->wire), .events = POLLIN};
+  g_autofree char *path = g_strdup_printf("%d/stat", launcher->pid);
+  gsize size;
+  g_autofree char *text = wry_vread(launcher->home->procfd, path, STAT_BYTES, &size, NULL);
+  char state = text ? wry_stat_state(text) : '\0';
+  return state == 'R' || state == 'D' || poll(&poller, 1, 0) == 1;
+}
+
+static gboolean on_no_pong(gpointer data) {
+  WryLauncher *launcher = data;
+  gint64 waited = (g_get_monotonic_time() - launcher->pinged) / 1000;
+  if (waited < launcher->home->pulse->slow && may_yet_answer(launcher)) return G_SOURCE_CONTINUE;
+  launcher->pulse = 0;
+  launcher->home->calls->silent(launcher, launcher->owner, (guint)(waited / 1000), launcher->home->data);
+  return G_SOURCE_REMOVE;
+}
+
+/* What cannot be sent is not answered either. */
+static gboolean ping(gpointer data) {
+  WryLauncher *launcher = data;
+  WryMsgPlain body = {{TRUE, ++launcher->pings}};
+  launcher->pinged = g_get_monotonic_time();
+  launcher->pulse = g_timeout_add(launcher->home->pulse->answer, on_no_pong, launcher);
+  wry_wire_send(launcher->wire, WRY_MSG_PING, &body, NULL, 0, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* Whole seconds are kept together with other timers of the process. */
+static void ping_later(WryLauncher *launcher) {
+  guint every = launcher->home->pulse->every;
+  g_clear_handle_id(&launcher->pulse, g_source_remove);
+  launcher->pulse = every % 1000 == 0 ? g_timeout_add_seconds(every / 1000, ping, launcher) : g_timeout_add(every, ping, launcher);
+}
+
+/* A pong that nobody waits for changes nothing: the launcher does not set the pace. */
+static void on_pong(WryLauncher *launcher, const WryMsgPlain *pong) {
+  if (launcher->pings == 0 || pong->seq.v != launcher->pings || launcher->pinged == 0) return;
+  launcher->pinged = 0;
+  ping_later(launcher);
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------------------------------------------------ */
 static void on_hello(WryLauncher *launcher, const WryMsgHello *hello) {
   if (launcher->ready || !hello->version.set || hello->version.v != WRY_WIRE_VERSION) {
     wry_launcher_close(launcher);
@@ -138,6 +195,7 @@ static void on_hello(WryLauncher *launcher, const WryMsgHello *hello) {
   launcher->ready = TRUE;
   g_source_remove(launcher->hello);
   launcher->hello = 0;
+  ping_later(launcher);
   launcher->home->calls->hello(launcher, launcher->owner, hello->run.v, launcher->home->data);
 }
 
@@ -171,6 +229,8 @@ static void on_message(WryWire *wire G_GNUC_UNUSED, WryMsgType type, gpointer bo
     home->calls->status(launcher->owner, body, home->data);
   else if (type == WRY_MSG_EVENT)
     home->calls->event(launcher->owner, body, home->data);
+  else if (type == WRY_MSG_PONG)
+    on_pong(launcher, body);
   else
     wry_launcher_close(launcher); /* a request from a launcher */
 }
@@ -194,13 +254,14 @@ void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, in
 /* --- the socket ---------------------------------------------------------------------------------------------------------------------------------------- */
 static void welcome(WryLaunchers *launchers, int take_fd) {
   wry_autofd int fd = take_fd;
-  uid_t uid = 0;
-  g_autofree char *sandbox = peer_sandbox(launchers, fd, &uid);
-  gpointer owner = sandbox ? launchers->calls->identify(sandbox, uid, launchers->data) : NULL;
+  struct ucred peer = {0};
+  g_autofree char *sandbox = peer_sandbox(launchers, fd, &peer);
+  gpointer owner = sandbox ? launchers->calls->identify(sandbox, peer.uid, launchers->data) : NULL;
   if (!owner) return;
   WryLauncher *launcher = g_new0(WryLauncher, 1);
   launcher->home = launchers;
   launcher->owner = owner;
+  launcher->pid = peer.pid;
   g_queue_init(&launcher->open);
   launcher->hello = g_timeout_add_seconds(HELLO_SECONDS, on_silent, launcher);
   launcher->wire = wry_wire_new(fd, on_message, on_closed, launcher);
@@ -214,11 +275,12 @@ static gboolean on_connect(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoint
   return G_SOURCE_CONTINUE;
 }
 
-WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error) {
+WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryPulse *pulse, const WryLauncherCalls *calls, gpointer data, GError **error) {
   int listener = wry_vlisten(node_dirfd, "launcher.sock", SOCK_SEQPACKET, 0666, error);
   if (listener < 0) return NULL;
   WryLaunchers *launchers = g_new0(WryLaunchers, 1);
-  *launchers = (WryLaunchers){.listener = listener, .procfd = procfd, .cgroup = g_strdup(cgroup), .calls = calls, .data = data, .launchers = g_ptr_array_new()};
+  *launchers = (WryLaunchers){.listener = listener, .procfd = procfd, .cgroup = g_strdup(cgroup), .pulse = pulse ? pulse : &wry_pulse, .calls = calls, .data = data,
+                              .launchers = g_ptr_array_new()};
   launchers->source = g_unix_fd_add(listener, G_IO_IN, on_connect, launchers);
   return launchers;
 }

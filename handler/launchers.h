@@ -13,12 +13,20 @@ typedef struct {
   void (*hello)(WryLauncher *launcher, gpointer owner, gint64 run, gpointer data);
   void (*status)(gpointer owner, const WryVmiReport *report, gpointer data);
   void (*event)(gpointer owner, const WryMsgEvent *event, gpointer data);
+  /* It has not answered a ping for `seconds`: it hangs. The connection is still there; the launcher is not asked again. */
+  void (*silent)(WryLauncher *launcher, gpointer owner, guint seconds, gpointer data);
   /* Gone, or it broke the protocol (error set). Its open calls have been answered with an error; the launcher is freed after this. */
   void (*closed)(WryLauncher *launcher, gpointer owner, const GError *error, gpointer data);
 } WryLauncherCalls;
 
-/* `node_dirfd` is run/node, `procfd` /proc (both borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd". */
-WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryLauncherCalls *calls, gpointer data, GError **error);
+/* How launchers are watched, in milliseconds: a ping this long after the last answer; the time for an answer; the time for one whose process would like to run or waits for a disk; and how
+ * long a sandbox may be without a connected launcher. */
+typedef struct { guint every, answer, slow, absent; } WryPulse;
+/* A launcher that was stopped is known to be silent within 14 s: `run` is back within 15. One ping in 11 s keeps an idle VM within its 0.1 wake-ups a second. */
+extern const WryPulse wry_pulse;
+
+/* `node_dirfd` is run/node, `procfd` /proc (both borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd"; `pulse` is borrowed, NULL: wry_pulse. */
+WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryPulse *pulse, const WryLauncherCalls *calls, gpointer data, GError **error);
 void wry_launchers_free(WryLaunchers *launchers);
 
 /* The answer to a call: `reply` is borrowed; *fd is -1 or the callee's when it sets it to -1. error set: the connection is gone or the launcher refused (domain WRY_ERROR). */
@@ -30,3 +38,5 @@ void wry_launcher_close(WryLauncher *launcher);
 
 /* The sandbox's name in the text of /proc/<pid>/cgroup: the component after `root`; NULL when no line has it, or two lines disagree. New string. Pure. */
 char *wry_cgroup_sandbox(const char *text, const char *root);
+/* The state letter in the text of /proc/<pid>/stat, 0 when there is none. Pure. */
+char wry_stat_state(const char *text);

@@ -31,6 +31,11 @@ static gboolean op_list(const WryPrivContext *context, const WryRootRequest *req
   return TRUE;
 }
 
+static gboolean op_run_kill(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)reply, (void)ret_pidfd;
+  return wry_sandbox_kill_run(context, request, error);
+}
+
 static gboolean op_vm_remove(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
   (void)reply, (void)ret_pidfd;
   g_autofree char *path = g_strdup_printf("vms/%s", request->vm);
@@ -72,6 +77,7 @@ static const struct { Operation run; guint needs; } operations[WRY_ROOT_OPS] = {
     [WRY_ROOT_SANDBOX_LIST] = {op_list, 0},
     [WRY_ROOT_VM_REMOVE] = {op_vm_remove, NEEDS_VM},
     [WRY_ROOT_PVC_REMOVE] = {op_pvc_remove, NEEDS_CLAIM},
+    [WRY_ROOT_RUN_KILL] = {op_run_kill, NEEDS_VMI},
     [WRY_ROOT_PROBE] = {op_probe, 0},
 };
 

@@ -17,6 +17,7 @@ typedef enum {
   WRY_ROOT_SANDBOX_LIST,      /* reply: name of the sandbox number `index` in this root's cgroup, or alive = 0 past the last */
   WRY_ROOT_VM_REMOVE,         /* remove state/vms/<vm> */
   WRY_ROOT_PVC_REMOVE,        /* remove state/pvc/<namespace>/<name> */
+  WRY_ROOT_RUN_KILL,          /* a `launcher run` that hangs: its init is told to kill it, and starts it again. WRY_ERROR_NOT_FOUND without an init */
   WRY_ROOT_PROBE,             /* run `launcher probe` unprivileged: fills run/node/qemu-caps, tries KVM. Reply: facts */
   WRY_ROOT_OPS
 } WryRootOp;

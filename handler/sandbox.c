@@ -12,6 +12,7 @@
 #include "wherry/vpath.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -248,6 +249,19 @@ gboolean wry_sandbox_query(const WryPrivContext *context, const WryRootRequest *
   if (reply->pid)
     *ret_pidfd = pidfd_open(reply->pid, 0);
   return TRUE;
+}
+
+/* The pidfd is held before the second look at the cgroup, so that no later process of this number is meant. */
+gboolean wry_sandbox_kill_run(const WryPrivContext *context, const WryRootRequest *request, GError **error) {
+  g_autofree WryRootReply *before = g_new0(WryRootReply, 1), *after = g_new0(WryRootReply, 1);
+  wry_autofd int pidfd = -1, again = -1;
+  wry_sandbox_query(context, request, before, &pidfd, NULL);
+  wry_sandbox_query(context, request, after, &again, NULL);
+  if (pidfd < 0 || before->pid != after->pid) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_NOT_FOUND, "sandbox %s has no init", request->vmi);
+    return FALSE;
+  }
+  return pidfd_send_signal(pidfd, WRY_INIT_KILL_RUN, NULL, 0) == 0 || wry_errno(error, errno, "signal to init");
 }
 
 /* Takes down the VM's side of the uplink, and the root's own when this was its last sandbox. */

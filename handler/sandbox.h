@@ -73,6 +73,8 @@ gboolean wry_birth_ready(int ours, GError **error);
 /* sandbox.c */
 gboolean wry_sandbox_start(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
 gboolean wry_sandbox_query(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
+/* Has the sandbox's init kill its `launcher run`. */
+gboolean wry_sandbox_kill_run(const WryPrivContext *context, const WryRootRequest *request, GError **error);
 gboolean wry_sandbox_end(const WryPrivContext *context, const WryRootRequest *request, GError **error);
 /* sandbox_probe.c: `mode` 0 = try KVM and use it when it runs guests, 1 = use it untried, 2 = never. */
 gboolean wry_sandbox_probe(const WryPrivContext *context, guint32 mode, WryRootReply *reply, GError **error);

@@ -1,7 +1,7 @@
 /* launcher init: pid 1 of a sandbox. Static, libc only, so small that it never needs an upgrade: it may not end before the VM does.
  *
  * It holds the socket on which the sockets that setup made wait, starts `launcher run`, reaps every process the moment it ends (libvirt waits for that), tells run of each (QEMU is init's child once
- * libvirt has let go of it), starts run again with back-off when it dies, forwards SIGTERM, and ends everything when run says that the VM is over. It waits in ppoll on a
+ * libvirt has let go of it), starts run again with back-off when it dies, kills it when told that it hangs (SIGUSR1), forwards SIGTERM, and ends everything when run says that the VM is over. It waits in ppoll on a
  * signalfd; nothing from a guest or from run ever reaches it.
  *
  * should: be the VM's uid without capabilities (the root half saw to that; checked here), not dumpable, confined to policies/init.allow
@@ -250,6 +250,8 @@ static void reap(void) {
 static void read_signals(void) {
   struct signalfd_siginfo info;
   while (read(self.signals, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == WRY_INIT_KILL_RUN && self.run != 0)
+      kill(self.run, SIGKILL);
     if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
       continue;
     self.terminate = true;

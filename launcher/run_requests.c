@@ -181,6 +181,10 @@ static void (*const handlers[WRY_MSGS])(WryRun *run, WryRequest *request, gpoint
 static void on_message(WryMsgType type, gpointer body, int *fds, guint n_fds, gpointer data) {
   WryRun *run = data;
   int none = -1;
+  if (type == WRY_MSG_PING) {
+    wry_handler_send(run->handler, WRY_MSG_PONG, body, NULL, 0);
+    return;
+  }
   if (!handlers[type]) {
     wry_log(WRY_LOG_WARNING, "a message that launchers send came from the handler", "type", wry_msg_name(type), NULL);
     return;

@@ -1,6 +1,7 @@
 """Crashes of everything above the guest: the guest does not notice."""
 import os
 import signal
+import time
 
 from bed.suite import case, check
 from system.manifests import sector
@@ -37,6 +38,46 @@ def kill_run(bed):
     check(root.field("vmi", "survivor", ".status.phase") == "Running", "phase")
     until(20, "verbs work again", lambda: root.try_ctl("pause", "vmi", "survivor").returncode == 0)
     root.ctl("unpause", "vmi", "survivor")
+
+
+def run_pid(root, name):
+    pids = root.sandbox_pids(name).get("launcher", [])
+    return pids[0] if len(pids) == 1 else None
+
+
+@case("launcher run that hangs: noticed within 15 s, said, started again; the guest does not notice")
+def hung_run(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("stuck"))
+    root.running("stuck")
+    root.console("stuck").expect("hello", 20)
+    qemu, run, uid = root.qemu_pid("stuck"), run_pid(root, "stuck"), root.field("vmi", "stuck", ".metadata.uid")
+    os.kill(run, signal.SIGSTOP)
+    stopped = time.monotonic()
+    until(16, "it is known that it hangs", lambda: "LauncherUnresponsive" in root.reasons("stuck"))
+    check(time.monotonic() - stopped < 15.5, "within 15 s")
+    until(5, "another launcher run", lambda: run_pid(root, "stuck") not in (None, run))
+    console = until(20, "the console is back", lambda: open_console(root, "stuck"))
+    console.send("z")
+    console.expect("z", 10)
+    until(20, "it is not degraded any more", lambda: not root.field("vmi", "stuck", '.status.conditions[?(@.type=="LauncherDegraded")].status'))
+    check((root.qemu_pid("stuck"), root.field("vmi", "stuck", ".metadata.uid")) == (qemu, uid), "the same QEMU and VMI")
+    check(root.field("vmi", "stuck", ".status.phase") == "Running", "phase")
+
+
+@case("launcher run that hangs while no handler is there: the next handler has it started again")
+def hung_run_unseen(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("stuck"))
+    root.running("stuck")
+    qemu, run = root.qemu_pid("stuck"), run_pid(root, "stuck")
+    root.kill_handler()
+    os.kill(run, signal.SIGSTOP)
+    root.start()
+    until(45, "another launcher run", lambda: run_pid(root, "stuck") not in (None, run))
+    until(20, "verbs work again", lambda: root.try_ctl("pause", "vmi", "stuck").returncode == 0)
+    root.ctl("unpause", "vmi", "stuck")
+    check("LauncherNotConnected" in root.reasons("stuck") and root.qemu_pid("stuck") == qemu, "said, and the same QEMU")
 
 
 @case("kill -9 of the handler, whole or in part: VMs run on and are adopted without a restart")

@@ -115,6 +115,12 @@ static int vm_remove(FakeNode *node, const WryRootRequest *request G_GNUC_UNUSED
   return -1;
 }
 
+static int run_kill(FakeNode *node, const WryRootRequest *request, WryRootReply *reply) {
+  if (!fake_node_sandbox(node, request->vmi)) refuse(reply, WRY_ERROR_NOT_FOUND, "no such sandbox");
+  node->run_kills++;
+  return -1;
+}
+
 static int pvc_remove(FakeNode *node, const WryRootRequest *request, WryRootReply *reply G_GNUC_UNUSED) {
   g_autofree char *path = g_strdup_printf("pvc/%s/%s", request->namespace_, request->name);
   node->claim_removals++;
@@ -131,6 +137,7 @@ static int probe(FakeNode *node, const WryRootRequest *request G_GNUC_UNUSED, Wr
 static int (*const operations[WRY_ROOT_OPS])(FakeNode *, const WryRootRequest *, WryRootReply *) = {
   [WRY_ROOT_SANDBOX_START] = start, [WRY_ROOT_SANDBOX_QUERY] = query, [WRY_ROOT_SANDBOX_END] = end,       [WRY_ROOT_SANDBOX_LIST] = list,
   [WRY_ROOT_VM_REMOVE] = vm_remove, [WRY_ROOT_PVC_REMOVE] = pvc_remove, [WRY_ROOT_PROBE] = probe,
+  [WRY_ROOT_RUN_KILL] = run_kill,
 };
 
 static void answer(int fd, const WryRootReply *reply, int pidfd) {
@@ -259,6 +266,10 @@ static void on_message(WryWire *wire, WryMsgType type, gpointer body, int *fds, 
   WryMsgReply reply = {.seq = *(const WryOptInt *)body, .code = {TRUE, 0}};
   int given = -1;
   g_ptr_array_add(launcher->received, g_strdup(wry_msg_name(type)));
+  if (type == WRY_MSG_PING) {
+    if (!launcher->hangs) ck_assert(wry_wire_send(wire, WRY_MSG_PONG, body, NULL, 0, NULL));
+    return;
+  }
   if (type == WRY_MSG_SYNC && n_fds == 1) keep_bundle(launcher, fds[0]);
   if (type == WRY_MSG_SYNC && launcher->refuse != WRY_ERROR_CODES) {
     reply.code.v = launcher->refuse + 1;
@@ -278,6 +289,12 @@ static void place(FakeNode *node, const char *vmi) {
   g_autofree char *dir = g_strdup_printf("%d", getpid()), *text = g_strdup_printf("0::/system.slice/wherry/%08x/%s\n", ROOT_ID, vmi);
   wry_autofd int fd = wry_vmkdir(node->proc, dir, 0755, NULL);
   ck_assert(fd >= 0 && wry_vwrite(fd, "cgroup", text, strlen(text), 0644, NULL));
+}
+
+void fake_node_state(FakeNode *node, const char *stat) {
+  g_autofree char *dir = g_strdup_printf("%d", getpid());
+  wry_autofd int fd = wry_vmkdir(node->proc, dir, 0755, NULL);
+  ck_assert(fd >= 0 && wry_vwrite(fd, "stat", stat, strlen(stat), 0644, NULL));
 }
 
 FakeLauncher *fake_launcher_new(FakeNode *node, const char *vmi) {

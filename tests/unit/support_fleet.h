@@ -22,7 +22,7 @@ typedef struct {
   int root_end;
   guint root_source;
   FakeSandbox sandboxes[FAKE_SANDBOXES];
-  guint starts, ends, removals, claim_removals;
+  guint starts, ends, removals, claim_removals, run_kills;
   WryErrorCode refuse;    /* of the next starts; WRY_ERROR_CODES: none */
   guint refusals;         /* how many */
   gboolean silent;        /* does not answer */
@@ -38,6 +38,7 @@ typedef struct {
   GPtrArray *received;    /* names of messages */
   gboolean closed, hold;  /* hold: does not answer */
   gboolean deaf;          /* its guest agent does not answer pings */
+  gboolean hangs;         /* nor does it */
   WryErrorCode refuse;    /* of the next sync; WRY_ERROR_CODES: none */
   WryJson *bundle;        /* of the last sync */
   gint64 grace;           /* of the last shutdown */
@@ -56,6 +57,9 @@ guint fake_node_alive(const FakeNode *node);
 FakeSandbox *fake_node_sandbox(FakeNode *node, const char *vmi);
 /* init of a sandbox ends, and all in it. */
 void fake_node_kill(FakeNode *node, const char *vmi);
+
+/* What /proc/<pid>/stat of every launcher says. */
+void fake_node_state(FakeNode *node, const char *stat);
 
 /* A launcher of the VMI connects and says hello. */
 FakeLauncher *fake_launcher_new(FakeNode *node, const char *vmi);

@@ -163,6 +163,20 @@ START_TEST(test_reaps_at_once) {
 }
 END_TEST
 
+/* A run that hangs is killed on the signal, and comes again; the signal means nothing to init itself. */
+START_TEST(test_kills_a_hung_run) {
+  SKIP_UNLESS_ROOT();
+  Sandbox sandbox = start_with("#!/bin/sh\n[ $$ -gt 2 ] && echo second && exit 42\necho first\nkill -STOP $$\n");
+  await_word(&sandbox, "first");
+  g_usleep(200000);
+  kill(sandbox.pid, WRY_INIT_KILL_RUN);
+  await_word(&sandbox, "second");
+  kill(sandbox.pid, WRY_INIT_KILL_RUN);
+  int status = sandbox_end(&sandbox);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
 START_TEST(test_forwards_sigterm) {
   SKIP_UNLESS_ROOT();
   Sandbox sandbox = start_with("#!/bin/sh\ntrap 'echo asked; exit 42' TERM\necho ready\nwhile :; do sleep 0.05; done\n");
@@ -288,6 +302,7 @@ int main(void) {
   tcase_add_test(life, test_over_ends_everything);
   tcase_add_test(life, test_restart_tells_exits);
   tcase_add_test(life, test_reaps_at_once);
+  tcase_add_test(life, test_kills_a_hung_run);
   tcase_add_test(life, test_forwards_sigterm);
   tcase_add_test(life, test_backs_off);
   tcase_add_test(life, test_refuses_bad_start);
