@@ -122,6 +122,8 @@ void wry_kube_query_add(GString *query, const char *key, const char *value);
 
 /* --- streams: an answer that is read while it comes ------------------------------------------------------------------------------------------------------------------ */
 typedef struct {
+  /* The head of a 2xx answer is there. May be NULL. */
+  void (*begin)(gpointer data);
   /* Bytes of a 2xx answer. FALSE ends the stream: `end` follows with WRY_ERROR_PROTOCOL. */
   gboolean (*bytes)(const char *bytes, gsize length, gpointer data);
   /* Once, last. `failure` NULL: the answer was whole. */
