@@ -2,10 +2,12 @@
 
 CORPUS_PROGRAM := $(BUILD)/tests/corpus/corpus
 
-$(CORPUS_PROGRAM): $(BUILD)/obj/tests/corpus/corpus.o $(A_lib)
+CORPUS_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/corpus/*.c handler/controller/pod*.c))
+
+$(CORPUS_PROGRAM): $(CORPUS_OBJ) $(A_lib)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@
--include $(BUILD)/obj/tests/corpus/corpus.d
+-include $(CORPUS_OBJ:.o=.d)
 
 .PHONY: corpus-program
 corpus-program: $(CORPUS_PROGRAM)  ## build the comparison

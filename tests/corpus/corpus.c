@@ -1,8 +1,8 @@
 /* Compares Wherry with a behaviour corpus of KubeVirt: a directory of *.jsonl files, one case per line (object, configuration, and what KubeVirt answers).
  *
- * For each case up to five things are compared: the verdict, the causes (in order: reason and innermost field name; KubeVirt's malformed paths are translated by
- * fields.tsv), whether the paths of our causes resolve in the object (of what is missing: in its schema), the defaulted object, and the VirtualMachineInstance
- * that a VirtualMachine makes. A comparison that disagrees must be listed in differences.tsv
+ * For each case up to six things are compared: the verdict, the causes (in order: reason and innermost field name; KubeVirt's malformed paths are translated by
+ * fields.tsv), whether the paths of our causes resolve in the object (of what is missing: in its schema), the defaulted object, the VirtualMachineInstance
+ * that a VirtualMachine makes, and what users and schedulers see of the launcher pod (pod_facts.c). A comparison that disagrees must be listed in differences.tsv
  * with its reason, and a listed one must disagree. Prints agreed/total per topic.
  *
  * usage: corpus DIRECTORY TABLES [CASE...]     with cases: prints what was expected and what was found for them
@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "handler/controller/pod.h"
+#include "tests/corpus/pod_facts.h"
 #include "wherry/limits.h"
 #include "wherry/spec_review.h"
 
-enum { VERDICT, CAUSES, PATHS, DEFAULTED, INSTANCE, ASPECTS };
-static const char *const aspect_names[ASPECTS] = {"verdict", "causes", "paths", "defaulted", "vmi"};
+enum { VERDICT, CAUSES, PATHS, DEFAULTED, INSTANCE, POD, ASPECTS };
+static const char *const aspect_names[ASPECTS] = {"verdict", "causes", "paths", "defaulted", "vmi", "pod"};
 
 typedef struct { guint agreed[ASPECTS], total[ASPECTS]; } Count;
 
@@ -264,6 +266,28 @@ static void compare_object(Run *run, Count *count, const Case *c, int aspect, Wr
   settle(run, count, c, aspect, detail == NULL, detail);
 }
 
+/* KubeVirt's own figures for memory beside the guest's (contract 5.6 and 0). */
+static const WryPodCosts kubevirt_costs = {220 << 20, 8 << 20, 8 << 20, 32 << 20, 128 << 20, 1 << 30, 1 << 20, 10 << 20, 100 << 20, 256 << 20, 53 << 20, 100 << 20, 250 << 20};
+
+static void compare_pod(Run *run, Count *count, const Case *c, WryVmi *vmi) {
+  WryJson *theirs = wry_json_get(c->line, "pod");
+  if (!theirs) return;
+  const WryPodWorld world = {.config = c->config, .costs = &kubevirt_costs, .image = "launcher", .find = find_object, .find_data = c->cluster};
+  g_autoptr(GError) error = NULL;
+  g_free(vmi->metadata->uid);
+  vmi->metadata->uid = g_strdup("<uid>");
+  g_autoptr(WryJson) pod = wry_pod_render(vmi, &world, &error), expected = NULL;
+  if (!pod || wry_json_bool(theirs, "error", FALSE)) {
+    settle(run, count, c, POD, !pod && wry_json_bool(theirs, "error", FALSE), pod ? "is rendered" : error->message);
+    return;
+  }
+  g_autoptr(WryJson) ours = pod_facts(pod);
+  json_object_deep_copy(theirs, &expected, NULL);
+  pod_facts_expect(expected);
+  g_autofree char *detail = difference(expected, ours, "");
+  settle(run, count, c, POD, detail == NULL, detail);
+}
+
 /* What the VM controller would create, reviewed as its own request. It may be refused: then there is none to compare. */
 static void compare_instance(Run *run, Count *count, const Case *c, const WryVerdict *verdict) {
   WryJson *theirs = wry_json_get(c->line, "vmi");
@@ -289,6 +313,7 @@ static void compare_instance(Run *run, Count *count, const Case *c, const WryVer
     settle(run, count, c, INSTANCE, FALSE, allowed ? "allowed" : "refused");
   else
     compare_object(run, count, c, INSTANCE, wry_json_get(theirs, "defaulted"), made.type, made.object);
+  if (allowed) compare_pod(run, count, c, made.object);
 }
 
 static void show(const Case *c, const WryVerdict *verdict, const WryCauses *causes) {
@@ -316,6 +341,7 @@ static void compare(Run *run, Count *count, const Case *c) {
   if (!allowed) check_paths(run, count, c, &ours, causes);
   if (defaulted && g_strcmp0(stage, "schema")) compare_object(run, count, c, DEFAULTED, defaulted, ours.type, ours.object);
   compare_instance(run, count, c, &ours);
+  if (allowed && ours.type == &wry_vmi_type) compare_pod(run, count, c, ours.object);
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------------------------------------ */
