@@ -49,6 +49,10 @@ fuzz_SRC      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 helper_SRC    := $(sort $(wildcard tests/helpers/*.c))
 POLICIES      := $(if $(wildcard tools/policyc.c),$(sort $(wildcard policies/*.allow)))
 
+PROTOS        := $(sort $(wildcard handler/node/*.proto))
+PROTO_C       := $(patsubst handler/node/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
+PROTO_OBJ     := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(PROTO_C))
+
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 # objects of programs that are linked statically against libc alone: no sanitizer, no coverage
 sobjs = $(patsubst %.c,$(BUILD)/sobj/%.o,$(1))
@@ -56,7 +60,7 @@ sobjs = $(patsubst %.c,$(BUILD)/sobj/%.o,$(1))
 # --- libraries, one list per layer; the linker drops what a program does not use ---------------------------------------
 PKG_lib       := glib-2.0 gio-2.0 gio-unix-2.0 json-c yaml-0.1 libcap-ng libarchive
 PKG_launcher  := libvirt libvirt-qemu libnl-3.0 libnl-route-3.0 libcgroup libxml-2.0
-PKG_handler   := libcurl
+PKG_handler   := libcurl libnghttp2 libprotobuf-c
 PKG_test      := check
 PKG_policyc   := libseccomp
 PKG_all       := $(PKG_lib) $(PKG_launcher) $(PKG_handler) $(PKG_test) $(PKG_policyc)
@@ -108,7 +112,7 @@ PROGRAMS := $(call program,launcher,launcher/main.c) $(call program,launcher-set
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(helper_SRC))
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(unit_SRC))
 FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(fuzz_SRC))
-GENERATED := $(patsubst policies/%.allow,$(BUILD)/gen/policy_%.h,$(POLICIES))
+GENERATED := $(patsubst policies/%.allow,$(BUILD)/gen/policy_%.h,$(POLICIES)) $(PROTO_C:.c=.h)
 A_lib       := $(BUILD)/libwherry.a
 A_launcher  := $(BUILD)/liblauncher.a
 A_handler   := $(BUILD)/libhandler.a
@@ -143,6 +147,15 @@ $(BUILD)/sobj/%.o: %.c $(BUILD)/stamp/flags
 	$(call say,CC,$<)$(SCOMPILE) -c $< -o $@
 # lib/ and wherryctl include nothing that is generated
 $(filter-out $(BUILD)/obj/lib/% $(BUILD)/obj/tools/%,$(ALL_OBJ)): | $(GENERATED)
+
+# messages of the kubelet's interface; what the generator writes is compiled without our warnings
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: handler/node/%.proto
+	@mkdir -p $(@D)
+	$(call say,PROTO,$<)protoc-c --proto_path=$(<D) --c_out=$(BUILD)/gen $<
+$(PROTO_OBJ): $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -w -c $< -o $@
+$(A_handler): $(PROTO_OBJ)
 
 define archive
 $(A_$(1)): $(call objs,$($(1)_SRC)) $(BUILD)/stamp/$(1).list

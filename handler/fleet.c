@@ -190,6 +190,10 @@ static void on_forgotten(const WryRootReply *reply G_GNUC_UNUSED, int pidfd, con
 
 static void forget(WryGuest *guest) {
   if (guest->forgetting) return;
+  if (wry_guest_in_pod(guest)) {
+    drop(guest);
+    return;
+  }
   WryRootRequest request = {.op = WRY_ROOT_VM_REMOVE, .slot = (guint32)guest->object->state->slot.v};
   g_strlcpy(request.vm, wry_object_meta(guest->object)->uid, sizeof request.vm);
   guest->forgetting = TRUE;

@@ -5,6 +5,19 @@
 #include "handler/source.h"
 #include "handler/volumes.h"
 
+/* In a cluster: what is known of the launcher pods of this node. */
+typedef enum {
+  WRY_POD_UNKNOWN, /* not seen yet */
+  WRY_POD_REFUSED, /* no launcher's */
+  WRY_POD_OWNED,   /* of the VMI whose uid is told */
+  WRY_POD_ENDED,   /* it was one, and has ended */
+} WryPodState;
+typedef struct {
+  /* `ret_vmi` is borrowed. */
+  WryPodState (*look)(const char *pod, const char **ret_vmi, gpointer data);
+  gpointer data;
+} WryFleetPods;
+
 /* All is borrowed and outlives the fleet. */
 typedef struct {
   const char *node, *arch;
@@ -15,6 +28,7 @@ typedef struct {
   WryImageLookup lookup;
   const char *boot_id;     /* of the running kernel */
   const WryPulse *pulse;   /* how launchers are watched; NULL: wry_pulse */
+  const WryFleetPods *pods; /* launchers sit in pods that the kubelet makes, and VMIs come from an API server; NULL: one box */
 } WryFleetOptions;
 
 /* What a node's probe found; valid once `done`. */
@@ -34,6 +48,13 @@ void wry_fleet_images_changed(WryFleet *fleet);
 /* Stops every guest (grace_seconds < 0: each with its own grace period), then calls `done`. Nothing is started any more; the next handler starts again what its run strategy says, as
  * after a reboot. May be called again with a shorter grace. */
 void wry_fleet_stop_all(WryFleet *fleet, gint64 grace_seconds, void (*done)(gpointer data), gpointer data);
+
+/* In a cluster: a VMI of this node as the API server has it (borrowed). FALSE with error: it can not be run as it is (INVALID), or an earlier one of its name has not ended (EXISTS). */
+gboolean wry_fleet_put_vmi(WryFleet *fleet, WryJson *object, GError **error);
+/* It is not this node's any more, or is gone: what runs of it is stopped. */
+void wry_fleet_drop_vmi(WryFleet *fleet, const char *uid);
+/* What `pods` says has changed. */
+void wry_fleet_pods_changed(WryFleet *fleet);
 
 WryObjects *wry_fleet_objects(WryFleet *fleet);
 WrySource *wry_fleet_source(WryFleet *fleet);

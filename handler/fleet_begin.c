@@ -44,15 +44,16 @@ static void leave(gpointer data) {
   guest->fleet = NULL;
   if (guest->launcher) wry_launcher_close(guest->launcher);
   guest->launcher = NULL;
+  wry_fd_close(&guest->sockets);
   wry_guest_unref(guest);
 }
 
-static WryGuest *add_guest(WryFleet *fleet, WryObject *object) {
+WryGuest *wry_fleet_add(WryFleet *fleet, WryObject *object) {
   WryGuest *guest = g_new0(WryGuest, 1);
   g_ref_count_init(&guest->refs);
   guest->fleet = fleet;
   guest->object = object;
-  guest->pidfd = -1;
+  guest->pidfd = guest->sockets = -1;
   guest->vmi_version = object->version;
   g_hash_table_insert(fleet->guests, g_strdup(wry_object_meta(object)->uid), guest);
   return guest;
@@ -75,7 +76,7 @@ static void on_changed(WryObject *object, WryChange change G_GNUC_UNUSED, gpoint
     return;
   }
   WryGuest *guest = g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid);
-  wry_fleet_kick(guest ? guest : add_guest(fleet, object));
+  wry_fleet_kick(guest ? guest : wry_fleet_add(fleet, object));
 }
 
 static gboolean claim_in_use(WryFleet *fleet, const WryMeta *claim) {
@@ -271,7 +272,7 @@ static void on_event_added(WryJson *object, gboolean repeated, gpointer data) {
 static void adopt_all(WryFleet *fleet) {
   g_autoptr(GPtrArray) objects = wry_objects_list(fleet->objects, WRY_OBJECT_KINDS);
   for (guint i = 0; i < objects->len; i++)
-    if (wry_object_is_guest(objects->pdata[i])) wry_guest_adopt(add_guest(fleet, objects->pdata[i]));
+    if (wry_object_is_guest(objects->pdata[i])) wry_guest_adopt(wry_fleet_add(fleet, objects->pdata[i]));
 }
 
 static WryFleet *make(const WryFleetOptions *options, WryRoot *root, WryFleetShown shown, gpointer data) {
@@ -289,15 +290,16 @@ WryFleet *wry_fleet_new(const WryFleetOptions *options, WryRoot *root, WryFleetS
   WryFleet *fleet = make(options, root, shown, data);
   g_autofree char *cgroup = g_strdup_printf("wherry/%08x", options->root_id);
   gboolean ready = wry_objects_load(fleet->objects, on_broken, NULL, error);
-  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, options->proc_fd, cgroup, options->pulse, &wry_guest_launcher_calls, fleet, error);
+  if (ready) fleet->launchers = wry_launchers_new(options->node_fd, options->proc_fd, options->pods ? NULL : cgroup, options->pulse, &wry_guest_launcher_calls, fleet, error);
   if (!ready || !fleet->launchers || !wry_source_watch(fleet->source, error)) {
     wry_fleet_free(fleet);
     return NULL;
   }
   adopt_all(fleet);
-  list_next(fleet, 0);
+  fleet->listed = options->pods != NULL; /* the kubelet knows its pods */
+  if (!fleet->listed) list_next(fleet, 0);
   probe_node(fleet);
-  wry_source_scan(fleet->source);
+  if (!options->pods) wry_source_scan(fleet->source);
   return fleet;
 }
 

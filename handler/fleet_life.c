@@ -218,6 +218,7 @@ static gpointer identify(const char *vmi, uid_t uid, gpointer data) {
   WryFleet *fleet = data;
   GHashTableIter iter;
   gpointer value;
+  if (fleet->options->pods) return wry_pod_identify(fleet, vmi, uid);
   g_hash_table_iter_init(&iter, fleet->guests);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     WryGuest *guest = value;
@@ -236,6 +237,9 @@ static void on_hello(WryLauncher *launcher, gpointer owner, gint64 run G_GNUC_UN
   guest->reported = FALSE;
   wry_guest_has_launcher(guest);
   wry_guest_feed(guest, WRY_EVENT_HELLO);
+  if (!guest->fleet || !wry_guest_in_pod(guest)) return;
+  if (guest->life == WRY_LIFE_ADOPTING) wry_pod_query(guest);
+  wry_fleet_kick(guest); /* one that is new starts when its launcher is there */
 }
 
 /* Emulation is told once a VMI. */

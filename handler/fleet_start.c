@@ -8,6 +8,7 @@
 #include "handler/bundle.h"
 #include "handler/guest.h"
 #include "handler/network.h"
+#include "handler/node/pod_bundle.h"
 #include "handler/resources.h"
 #include "wherry/fd.h"
 #include "wherry/limits.h"
@@ -88,6 +89,7 @@ static gboolean plan(WryGuest *guest, GError **error) {
   g_strlcpy(request->vmi, vmi->uid, sizeof request->vmi);
   g_strlcpy(request->vm, vm, sizeof request->vm);
   set_hostname(vmi->object, request);
+  if (fleet->options->pods) return wry_pod_bundle(vmi, guest->bundle, error) && check_node(guest, error) && wry_network_plan(vmi->object, vmi->uid, &request->setup, error);
   request->kvm = fleet->facts.kvm_usable;
   request->tun = spec->domain->devices->interfaces && spec->domain->devices->interfaces->len > 0;
   request->vhost_net = request->tun && request->kvm && uses_vhost(spec);
@@ -110,6 +112,7 @@ static void follow_manifest(WryGuest *guest) {
 
 void wry_guest_try_start(WryGuest *guest) {
   const WryFleet *fleet = guest->fleet;
+  if (fleet->options->pods && !guest->launcher) return; /* its pod is being made */
   gboolean unclear = !fleet->listed || fleet->orphans > 0; /* what runs without an object may be an earlier life of this one */
   if (guest->retry || !fleet->facts.done || fleet->closing || (unclear && !guest->object->loaded)) return;
   g_autoptr(GError) error = NULL;
@@ -137,8 +140,14 @@ static void made(WryGuest *guest, const WryRootReply *reply, int take_pidfd) {
   WryInstance *vmi = wry_guest_vmi(guest);
   vmi->uidNumber = (WryOptInt){TRUE, reply->uid};
   keep_interfaces(guest, reply);
-  wry_guest_watch_init(guest, take_pidfd);
-  wry_guest_vmi_event(guest, FALSE, "SuccessfulCreate", "Created sandbox %s", vmi->uid);
+  if (wry_guest_in_pod(guest)) {
+    wry_fd_close(&guest->sockets);
+    guest->sockets = take_pidfd; /* what came with the answer are the sockets */
+    wry_guest_watch_init(guest, guest->launcher ? wry_launcher_open_init(guest->launcher) : -1);
+  } else {
+    wry_guest_watch_init(guest, take_pidfd);
+    wry_guest_vmi_event(guest, FALSE, "SuccessfulCreate", "Created sandbox %s", vmi->uid);
+  }
   wry_guest_feed(guest, WRY_EVENT_MADE);
   if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO); /* a launcher that was quicker than its network does not wait for the disk too */
   if (guest->fleet) wry_fleet_save(guest, NULL);
@@ -174,6 +183,8 @@ static void on_made(const WryRootReply *reply, int pidfd, const GError *error, g
   wry_guest_unref(guest);
 }
 
+const WryRootDone wry_guest_made = on_made;
+
 void wry_guest_make(WryGuest *guest) {
   g_autoptr(GError) error = NULL;
   guest->end_reason = NULL;
@@ -183,7 +194,20 @@ void wry_guest_make(WryGuest *guest) {
     refused(guest, error, TRUE);
     return;
   }
-  wry_root_call(guest->fleet->root, guest->request, on_made, wry_guest_ref(guest));
+  if (wry_guest_in_pod(guest))
+    wry_pod_make(guest);
+  else
+    wry_root_call(guest->fleet->root, guest->request, on_made, wry_guest_ref(guest));
+}
+
+void wry_guest_lives(WryGuest *guest, uid_t uid, int take_pidfd) {
+  WryInstance *vmi = wry_guest_vmi(guest);
+  if (uid) vmi->uidNumber = (WryOptInt){TRUE, uid};
+  wry_guest_watch_init(guest, take_pidfd);
+  wry_log(WRY_LOG_INFO, "taken over", "vm", wry_object_meta(guest->object)->name, "phase", vmi->phase, NULL);
+  wry_guest_feed(guest, WRY_EVENT_ALIVE);
+  if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO);
+  if (guest->fleet && guest->launcher && guest->reported) wry_guest_weigh_report(guest); /* it came before this answer, and is not told twice */
 }
 
 /* --- SANDBOX_QUERY ------------------------------------------------------------------------------------------------------------------------------------- */
@@ -200,19 +224,17 @@ static void on_queried(const WryRootReply *reply, int take_pidfd, const GError *
     } else if (!reply->alive) {
       wry_guest_feed(guest, WRY_EVENT_DEAD);
     } else {
-      if (reply->uid) vmi->uidNumber = (WryOptInt){TRUE, reply->uid};
-      wry_guest_watch_init(guest, pidfd);
-      pidfd = -1;
-      wry_log(WRY_LOG_INFO, "taken over", "vm", wry_object_meta(guest->object)->name, "phase", vmi->phase, NULL);
-      wry_guest_feed(guest, WRY_EVENT_ALIVE);
-      if (guest->launcher) wry_guest_feed(guest, WRY_EVENT_HELLO);
-      if (guest->fleet && guest->launcher && guest->reported) wry_guest_weigh_report(guest); /* it came before this answer, and is not told twice */
+      wry_guest_lives(guest, (uid_t)reply->uid, g_steal_fd(&pidfd));
     }
   }
   wry_guest_unref(guest);
 }
 
 void wry_guest_query(WryGuest *guest) {
+  if (wry_guest_in_pod(guest)) {
+    wry_pod_query(guest);
+    return;
+  }
   WryRootRequest request = {.op = WRY_ROOT_SANDBOX_QUERY, .slot = (guint32)guest->object->state->slot.v};
   g_strlcpy(request.vmi, wry_guest_vmi(guest)->uid, sizeof request.vmi);
   wry_root_call(guest->fleet->root, &request, on_queried, wry_guest_ref(guest));
@@ -232,6 +254,10 @@ void wry_guest_end(WryGuest *guest) {
   g_strlcpy(request.vmi, wry_guest_vmi(guest)->uid, sizeof request.vmi);
   wry_guest_watch_init(guest, -1);
   drop_start(guest);
+  if (wry_guest_in_pod(guest)) {
+    wry_pod_end(guest);
+    return;
+  }
   wry_root_call(guest->fleet->root, &request, on_ended, wry_guest_ref(guest));
 }
 
@@ -262,7 +288,8 @@ static WryBundle *bundle_again(WryGuest *guest) {
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
   g_autoptr(GError) error = NULL;
   WryBundle *bundle = wry_struct_new(&wry_bundle_type);
-  if (!wry_volumes_resolve(vmi, guest->fleet->objects, guest->fleet->options->images_fd, guest->fleet->options->lookup, bundle, request, &error))
+  gboolean pod = wry_guest_in_pod(guest);
+  if (pod ? !wry_pod_bundle(vmi, bundle, &error) : !wry_volumes_resolve(vmi, guest->fleet->objects, guest->fleet->options->images_fd, guest->fleet->options->lookup, bundle, request, &error))
     wry_log(WRY_LOG_WARNING, "volumes of a VM that runs", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
   g_autoptr(WryJson) part = json_object_new_object();
   json_object_object_add(part, "version", json_object_new_int(1));
@@ -307,6 +334,7 @@ void wry_guest_sync(WryGuest *guest) {
     return;
   }
   WryMsgPlain body = {{FALSE, 0}};
-  wry_launcher_call(guest->launcher, WRY_MSG_SYNC, &body, fd, on_synced, wry_guest_ref(guest));
+  wry_launcher_call_with(guest->launcher, WRY_MSG_SYNC, &body, fd, guest->sockets, on_synced, wry_guest_ref(guest));
+  wry_fd_close(&guest->sockets);
   if (guest->life == WRY_LIFE_RUNNING) drop_start(guest);
 }

@@ -14,6 +14,7 @@ struct WryGuest {
   WryLauncher *launcher;    /* connected and ready; NULL else */
   WryRootRequest *request;  /* of the start under way */
   WryBundle *bundle;        /* of the start under way */
+  int sockets;              /* in a cluster: of its network, until the launcher has them; -1 */
   WryProbeRun *readiness, *liveness;
   gboolean ready;           /* readiness probe's verdict */
   guint kicked, limit, kill, retry, wake, gone, absent; /* sources; 0 = none */
@@ -93,6 +94,18 @@ void wry_guest_make(WryGuest *guest);
 void wry_guest_query(WryGuest *guest);
 void wry_guest_end(WryGuest *guest);
 void wry_guest_sync(WryGuest *guest);
+/* The answer to wry_guest_make. */
+extern const WryRootDone wry_guest_made;
+/* An answer that says whether the guest's launcher lives: to be called from the main loop. `uid` 0: as it was. */
+void wry_guest_lives(WryGuest *guest, uid_t uid, int take_pidfd);
+
+/* fleet_pod.c: the same in a cluster, where the kubelet makes the sandbox. */
+gpointer wry_pod_identify(WryFleet *fleet, const char *pod, uid_t uid);
+void wry_pod_make(WryGuest *guest);
+void wry_pod_query(WryGuest *guest);
+void wry_pod_end(WryGuest *guest);
+static inline gboolean wry_guest_in_pod(const WryGuest *guest) { return guest->fleet->options->pods != NULL; }
+
 /* fleet_judge.c: enters the final phase, counts failures, tells events. */
 void wry_guest_judge(WryGuest *guest);
 
@@ -105,6 +118,8 @@ void wry_guest_has_launcher(WryGuest *guest);
 void wry_guest_run_probes(WryGuest *guest);
 /* fleet_begin.c: ends wry_fleet_stop_all when nothing runs any more. */
 void wry_fleet_check_closed(WryFleet *fleet);
+/* fleet_begin.c: takes an object that is new into the table. */
+WryGuest *wry_fleet_add(WryFleet *fleet, WryObject *object);
 /* fleet_begin.c: looks at everything again that may wait for other objects. */
 void wry_fleet_settle(WryFleet *fleet);
 

@@ -21,7 +21,7 @@ WRY_TYPE(wry_instance_type, WryInstance, WRY_ROW_STR(WryInstance, uid), WRY_ROW_
          WRY_ROW_BOOL(WryInstance, reachedRunning), WRY_ROW_LIST(WryInstance, phaseTransitionTimestamps, phase_time_type),
          WRY_ROW_LIST(WryInstance, conditions, condition_type), WRY_ROW_OBJ(WryInstance, object, wry_vmi_type),
          WRY_ROW_OBJ(WryInstance, report, wry_vmi_report_type), WRY_ROW_RAW(WryInstance, interfaces), WRY_ROW_INT(WryInstance, uidNumber),
-         WRY_ROW_STR(WryInstance, bootId));
+         WRY_ROW_STR(WryInstance, bootId), WRY_ROW_STR(WryInstance, podUid));
 WRY_TYPE(wry_guest_state_type, WryGuestState, WRY_ROW_INT(WryGuestState, slot), WRY_ROW_STR(WryGuestState, firmwareUuid),
          WRY_ROW_STR(WryGuestState, firmwareSerial), WRY_ROW_STR(WryGuestState, strategy), WRY_ROW_STR(WryGuestState, acted),
          WRY_ROW_BOOL(WryGuestState, startRequested), WRY_ROW_BOOL(WryGuestState, startPaused), WRY_ROW_STR(WryGuestState, stopRequested),

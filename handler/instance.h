@@ -38,6 +38,7 @@ typedef struct {
   WryJson *interfaces;             /* encoded WryBundleInterface list after set-up; NULL before */
   WryOptInt uidNumber;             /* the sandbox's uid */
   char *bootId;                    /* of the kernel that it was started under */
+  char *podUid;                    /* in a cluster: of its launcher pod */
 } WryInstance;
 
 /* The durable part of a VirtualMachine or of a VirtualMachineInstance with a manifest of its own. */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "handler/node/pod_cgroup.h"
 #include "wherry/fd.h"
 #include "wherry/limits.h"
 #include "wherry/vpath.h"
@@ -33,9 +34,21 @@ typedef struct {
   gpointer data;
 } Call;
 
+/* Connected, and not known yet. */
+typedef struct {
+  WryLaunchers *home;
+  char *sandbox;
+  struct ucred peer;
+  int fd, pidfd;
+  guint limit;
+} Waiter;
+
+const char wry_launcher_awaited[] = "awaited";
+
 struct WryLaunchers {
   int listener, procfd;
   guint source;
+  GPtrArray *waiting; /* Waiter */
   char *cgroup;
   const WryPulse *pulse;
   const WryLauncherCalls *calls;
@@ -48,6 +61,8 @@ struct WryLauncher {
   WryWire *wire;
   gpointer owner;
   pid_t pid;       /* of its process */
+  uid_t uid;
+  int pidfd;
   gint64 seq;
   GQueue open;     /* Call: asked, not answered */
   guint hello;     /* source of its limit; 0 after hello */
@@ -87,16 +102,40 @@ static gboolean lives(int pidfd) {
   return poll(&poller, 1, 0) == 0;
 }
 
-/* The sandbox of the peer, NULL when it is in none of this root. */
-static char *peer_sandbox(const WryLaunchers *launchers, int fd, struct ucred *ret_peer) {
-  socklen_t length = sizeof *ret_peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &length) != 0 || ret_peer->pid <= 0) return NULL;
-  wry_autofd int pidfd = peer_pidfd(fd, ret_peer->pid);
-  if (pidfd < 0) return NULL;
-  g_autofree char *path = g_strdup_printf("%d/cgroup", ret_peer->pid);
+static char *process_sandbox(const WryLaunchers *launchers, pid_t pid) {
+  g_autofree char *path = g_strdup_printf("%d/cgroup", pid);
   gsize size;
   g_autofree char *text = wry_vread(launchers->procfd, path, CGROUP_BYTES, &size, NULL);
-  return text && lives(pidfd) ? wry_cgroup_sandbox(text, launchers->cgroup) : NULL;
+  if (!text) return NULL;
+  return launchers->cgroup ? wry_cgroup_sandbox(text, launchers->cgroup) : wry_cgroup_pod(text);
+}
+
+/* The sandbox of the peer, NULL when it is in none of this root. */
+static char *peer_sandbox(const WryLaunchers *launchers, int fd, struct ucred *ret_peer, int *ret_pidfd) {
+  socklen_t length = sizeof *ret_peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &length) != 0 || ret_peer->pid <= 0) return NULL;
+  *ret_pidfd = peer_pidfd(fd, ret_peer->pid);
+  if (*ret_pidfd < 0) return NULL;
+  g_autofree char *sandbox = process_sandbox(launchers, ret_peer->pid);
+  return sandbox && lives(*ret_pidfd) ? g_steal_pointer(&sandbox) : NULL;
+}
+
+int wry_launcher_pidfd(const WryLauncher *launcher) { return launcher->pidfd; }
+uid_t wry_launcher_uid(const WryLauncher *launcher) { return launcher->uid; }
+
+pid_t wry_stat_parent(const char *text) {
+  const char *at = strrchr(text, ')');
+  return at && strlen(at) > 4 ? (pid_t)g_ascii_strtoll(at + 4, NULL, 10) : 0;
+}
+
+int wry_launcher_open_init(const WryLauncher *launcher) {
+  g_autofree char *path = g_strdup_printf("%d/stat", launcher->pid);
+  gsize size;
+  g_autofree char *stat = wry_vread(launcher->home->procfd, path, STAT_BYTES, &size, NULL);
+  pid_t parent = stat ? wry_stat_parent(stat) : 0;
+  wry_autofd int pidfd = parent > 1 ? (int)syscall(SYS_pidfd_open, parent, 0) : -1;
+  g_autofree char *own = process_sandbox(launcher->home, launcher->pid), *its = pidfd >= 0 ? process_sandbox(launcher->home, parent) : NULL;
+  return its && g_strcmp0(own, its) == 0 && lives(launcher->pidfd) && lives(pidfd) ? g_steal_fd(&pidfd) : -1;
 }
 
 /* --- a connection -------------------------------------------------------------------------------------------------------------------------------------- */
@@ -114,6 +153,7 @@ static void end(WryLauncher *launcher, const GError *error) {
   answer_all(launcher, error);
   launcher->home->calls->closed(launcher, launcher->owner, error, launcher->home->data);
   wry_wire_free(launcher->wire);
+  wry_fd_close(&launcher->pidfd);
   g_ptr_array_remove_fast(launcher->home->launchers, launcher);
   g_free(launcher);
 }
@@ -238,10 +278,15 @@ static void on_message(WryWire *wire G_GNUC_UNUSED, WryMsgType type, gpointer bo
 static void on_closed(WryWire *wire G_GNUC_UNUSED, const GError *error, gpointer data) { end(data, error); }
 
 void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, WryLauncherDone done, gpointer data) {
+  wry_launcher_call_with(launcher, type, body, fd, -1, done, data);
+}
+
+void wry_launcher_call_with(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, int second, WryLauncherDone done, gpointer data) {
+  const int fds[] = {fd, second};
   g_autoptr(GError) error = NULL;
   WryOptInt *seq = body;
   *seq = (WryOptInt){TRUE, ++launcher->seq};
-  if (!wry_wire_send(launcher->wire, type, body, &fd, fd >= 0 ? 1 : 0, &error)) {
+  if (!wry_wire_send(launcher->wire, type, body, fds, fd < 0 ? 0 : second < 0 ? 1 : 2, &error)) {
     int none = -1;
     done(NULL, &none, error, data);
     return;
@@ -252,21 +297,73 @@ void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, in
 }
 
 /* --- the socket ---------------------------------------------------------------------------------------------------------------------------------------- */
-static void welcome(WryLaunchers *launchers, int take_fd) {
-  wry_autofd int fd = take_fd;
-  struct ucred peer = {0};
-  g_autofree char *sandbox = peer_sandbox(launchers, fd, &peer);
-  gpointer owner = sandbox ? launchers->calls->identify(sandbox, peer.uid, launchers->data) : NULL;
-  if (!owner) return;
+static void accept_launcher(WryLaunchers *launchers, gpointer owner, const struct ucred *peer, int take_fd, int take_pidfd) {
   WryLauncher *launcher = g_new0(WryLauncher, 1);
   launcher->home = launchers;
   launcher->owner = owner;
-  launcher->pid = peer.pid;
+  launcher->pid = peer->pid;
+  launcher->uid = peer->uid;
+  launcher->pidfd = take_pidfd;
   g_queue_init(&launcher->open);
   launcher->hello = g_timeout_add_seconds(HELLO_SECONDS, on_silent, launcher);
-  launcher->wire = wry_wire_new(fd, on_message, on_closed, launcher);
-  fd = -1;
+  launcher->wire = wry_wire_new(take_fd, on_message, on_closed, launcher);
   g_ptr_array_add(launchers->launchers, launcher);
+}
+
+static void free_waiter(gpointer data) {
+  Waiter *waiter = data;
+  g_clear_handle_id(&waiter->limit, g_source_remove);
+  wry_fd_close(&waiter->fd);
+  wry_fd_close(&waiter->pidfd);
+  g_free(waiter->sandbox);
+  g_free(waiter);
+}
+
+static gboolean on_waited(gpointer data) {
+  Waiter *waiter = data;
+  waiter->limit = 0;
+  g_ptr_array_remove_fast(waiter->home->waiting, waiter);
+  return G_SOURCE_REMOVE;
+}
+
+/* A newer connection of the same sandbox replaces the one that waits. */
+static void await(WryLaunchers *launchers, char *take_sandbox, const struct ucred *peer, int take_fd, int take_pidfd) {
+  for (guint i = 0; i < launchers->waiting->len; i++) {
+    if (strcmp(((Waiter *)launchers->waiting->pdata[i])->sandbox, take_sandbox) != 0) continue;
+    g_ptr_array_remove_index_fast(launchers->waiting, i);
+    break;
+  }
+  Waiter *waiter = g_new0(Waiter, 1);
+  *waiter = (Waiter){.home = launchers, .sandbox = take_sandbox, .peer = *peer, .fd = take_fd, .pidfd = take_pidfd};
+  if (launchers->waiting->len >= WRY_LAUNCHERS_WAITING) {
+    free_waiter(waiter);
+    return;
+  }
+  waiter->limit = g_timeout_add_seconds(WRY_LAUNCHER_WAIT_SECONDS, on_waited, waiter);
+  g_ptr_array_add(launchers->waiting, waiter);
+}
+
+static void welcome(WryLaunchers *launchers, int take_fd) {
+  wry_autofd int fd = take_fd, pidfd = -1;
+  struct ucred peer = {0};
+  g_autofree char *sandbox = peer_sandbox(launchers, fd, &peer, &pidfd);
+  gpointer owner = sandbox ? launchers->calls->identify(sandbox, peer.uid, launchers->data) : NULL;
+  if (!owner) return;
+  if (owner == (gconstpointer)wry_launcher_awaited)
+    await(launchers, g_steal_pointer(&sandbox), &peer, g_steal_fd(&fd), g_steal_fd(&pidfd));
+  else
+    accept_launcher(launchers, owner, &peer, g_steal_fd(&fd), g_steal_fd(&pidfd));
+}
+
+/* One whose process has ended is nobody's any more. */
+void wry_launchers_again(WryLaunchers *launchers) {
+  for (guint i = launchers->waiting->len; i-- > 0;) {
+    Waiter *waiter = launchers->waiting->pdata[i];
+    gpointer owner = lives(waiter->pidfd) ? launchers->calls->identify(waiter->sandbox, waiter->peer.uid, launchers->data) : NULL;
+    if (owner == (gconstpointer)wry_launcher_awaited) continue;
+    if (owner) accept_launcher(launchers, owner, &waiter->peer, g_steal_fd(&waiter->fd), g_steal_fd(&waiter->pidfd));
+    g_ptr_array_remove_index_fast(launchers->waiting, i);
+  }
 }
 
 static gboolean on_connect(gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data) {
@@ -280,7 +377,7 @@ WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, 
   if (listener < 0) return NULL;
   WryLaunchers *launchers = g_new0(WryLaunchers, 1);
   *launchers = (WryLaunchers){.listener = listener, .procfd = procfd, .cgroup = g_strdup(cgroup), .pulse = pulse ? pulse : &wry_pulse, .calls = calls, .data = data,
-                              .launchers = g_ptr_array_new()};
+                              .launchers = g_ptr_array_new(), .waiting = g_ptr_array_new_with_free_func(free_waiter)};
   launchers->source = g_unix_fd_add(listener, G_IO_IN, on_connect, launchers);
   return launchers;
 }
@@ -291,6 +388,7 @@ void wry_launchers_free(WryLaunchers *launchers) {
   g_source_remove(launchers->source);
   close(launchers->listener);
   g_ptr_array_unref(launchers->launchers);
+  g_ptr_array_unref(launchers->waiting);
   g_free(launchers->cgroup);
   g_free(launchers);
 }

@@ -7,7 +7,7 @@ typedef struct WryLaunchers WryLaunchers;
 typedef struct WryLauncher WryLauncher; /* one connection */
 
 typedef struct {
-  /* The owner of a peer: which VMI's sandbox it sits in. NULL refuses it. */
+  /* The owner of a peer: which VMI's sandbox it sits in, or, in a cluster, which pod. NULL refuses it; wry_launcher_awaited lets it wait, unread, until wry_launchers_again. */
   gpointer (*identify)(const char *vmi, uid_t uid, gpointer data);
   /* First message: the launcher is ready for requests. `owner` may keep it until `closed`. */
   void (*hello)(WryLauncher *launcher, gpointer owner, gint64 run, gpointer data);
@@ -25,7 +25,11 @@ typedef struct { guint every, answer, slow, absent; } WryPulse;
 /* A launcher that was stopped is known to be silent within 14 s: `run` is back within 15. One ping in 11 s keeps an idle VM within its 0.1 wake-ups a second. */
 extern const WryPulse wry_pulse;
 
-/* `node_dirfd` is run/node, `procfd` /proc (both borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd"; `pulse` is borrowed, NULL: wry_pulse. */
+extern const char wry_launcher_awaited[];
+#define WRY_LAUNCHERS_WAITING 256u
+#define WRY_LAUNCHER_WAIT_SECONDS 300u /* then it is refused, and comes again by itself */
+
+/* `node_dirfd` is run/node, `procfd` /proc (both borrowed); `cgroup` the root's part of cgroup paths, "wherry/0123abcd", or NULL: launchers sit in pods, and what identifies them is the pod's UID; `pulse` is borrowed, NULL: wry_pulse. */
 WryLaunchers *wry_launchers_new(int node_dirfd, int procfd, const char *cgroup, const WryPulse *pulse, const WryLauncherCalls *calls, gpointer data, GError **error);
 void wry_launchers_free(WryLaunchers *launchers);
 
@@ -33,6 +37,15 @@ void wry_launchers_free(WryLaunchers *launchers);
 typedef void (*WryLauncherDone)(const WryMsgReply *reply, int *fd, const GError *error, gpointer data);
 /* Sends a request; `body` is the struct of `type`, its first member seq is set here. `fd` (or -1) is borrowed. */
 void wry_launcher_call(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, WryLauncherDone done, gpointer data);
+/* The same with two descriptors, both borrowed. */
+void wry_launcher_call_with(WryLauncher *launcher, WryMsgType type, gpointer body, int fd, int second, WryLauncherDone done, gpointer data);
+/* Asks again who those are that wait. */
+void wry_launchers_again(WryLaunchers *launchers);
+/* The process: its pidfd (borrowed) and uid. */
+int wry_launcher_pidfd(const WryLauncher *launcher);
+uid_t wry_launcher_uid(const WryLauncher *launcher);
+/* A pidfd of its parent in the same pod, which is its init; -1 when there is none. Owned by the caller. */
+int wry_launcher_open_init(const WryLauncher *launcher);
 /* Ends a connection: `closed` is called from it. */
 void wry_launcher_close(WryLauncher *launcher);
 
@@ -40,3 +53,5 @@ void wry_launcher_close(WryLauncher *launcher);
 char *wry_cgroup_sandbox(const char *text, const char *root);
 /* The state letter in the text of /proc/<pid>/stat, 0 when there is none. Pure. */
 char wry_stat_state(const char *text);
+/* The parent's pid in it, 0 when there is none. Pure. */
+pid_t wry_stat_parent(const char *text);

@@ -170,15 +170,18 @@ static char *find_libexec(const WryOptions *options) {
 
 static int be_root_half(const WryOptions *options, const WryPlaces *places) {
   static const char *const none[] = {NULL};
+  g_autoptr(GError) error = NULL;
+  wry_autofd int kubelet = wry_options_roles(options, NULL) & WRY_ROLE_NODE ? wry_dir_open(options->kubelet_dir, &error) : -1;
   WryIdentity identity = wry_identity();
   g_autofree char *libexec = find_libexec(options);
   WryPrivOptions priv = {
     .root_dir = options->root ? options->root : "", .run_fd = FIRST_FD + 1 + WRY_DIR_RUN, .state_fd = FIRST_FD + 1 + WRY_DIR_STATE,
-    .images_fd = FIRST_FD + 1 + WRY_DIR_IMAGES, .libexec = libexec, .root_id = wry_places_root_id(places), .handler_uid = identity.uid, .handler_gid = identity.gid,
+    .images_fd = FIRST_FD + 1 + WRY_DIR_IMAGES, .libexec = libexec, .root_id = wry_places_root_id(places), .handler_uid = identity.uid, .handler_gid = identity.gid, .kubelet_fd = kubelet,
     .host_bridge = options->host_bridge ? options->host_bridge : "",
     .host_disk_roots = options->host_disk_roots ? (const char *const *)options->host_disk_roots : none,
   };
   wry_log_init("root");
+  if (error) wry_log(WRY_LOG_ERROR, "directory of device plugins", "why", error->message, NULL);
   return wry_priv_serve(FIRST_FD, &priv);
 }
 

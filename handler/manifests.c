@@ -144,10 +144,10 @@ static gboolean on_readable(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoin
   return G_SOURCE_CONTINUE;
 }
 
-WryWatch *wry_watch_new(int dirfd, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error) {
+static WryWatch *watch_for(int dirfd, guint32 also, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error) {
   wry_autofd int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", dirfd);
-  const guint32 mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+  const guint32 mask = also | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
   if (fd < 0 || inotify_add_watch(fd, path, mask) < 0) {
     wry_errno(error, errno, "watch on the directory");
     return NULL;
@@ -157,6 +157,14 @@ WryWatch *wry_watch_new(int dirfd, void (*changed)(const char *name, gpointer da
   watch->source = g_unix_fd_add(fd, G_IO_IN, on_readable, watch);
   fd = -1;
   return watch;
+}
+
+WryWatch *wry_watch_new(int dirfd, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error) {
+  return watch_for(dirfd, 0, changed, done, data, error);
+}
+
+WryWatch *wry_watch_births(int dirfd, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error) {
+  return watch_for(dirfd, IN_CREATE, changed, done, data, error);
 }
 
 void wry_watch_free(WryWatch *watch) {

@@ -24,4 +24,6 @@ typedef struct WryWatch WryWatch;
 /* `changed` gets the name of a file that appeared, was written or went, or NULL when events were lost and everything must be looked at again. Called from the main loop, then `done`
  * once after the last of a batch. */
 WryWatch *wry_watch_new(int dirfd, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error);
+/* The same for sockets and device nodes, which are there as soon as they appear. */
+WryWatch *wry_watch_births(int dirfd, void (*changed)(const char *name, gpointer data), void (*done)(gpointer data), gpointer data, GError **error);
 void wry_watch_free(WryWatch *watch);

@@ -203,6 +203,21 @@ WryObject *wry_objects_put(WryObjects *objects, WryObjectKind kind, gpointer tak
   return object;
 }
 
+WryObject *wry_objects_put_known(WryObjects *objects, WryObjectKind kind, gpointer take_typed, WryChange *ret_change, GError **error) {
+  WryMeta *meta = ((WryAnyObject *)take_typed)->metadata;
+  g_autofree char *uid = g_strdup(meta->uid), *created = g_strdup(meta->creationTimestamp);
+  gint64 generation = meta->generation.v;
+  const WryObject *known = wry_objects_find(objects, kind, meta->namespace_, meta->name);
+  if (known && g_strcmp0(wry_object_meta(known)->uid, uid) != 0) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_EXISTS, "an earlier %s has not ended yet", meta->name);
+    wry_struct_free(kinds[kind].type, take_typed);
+    return NULL;
+  }
+  WryObject *object = wry_objects_put(objects, kind, take_typed, created, ret_change, error);
+  if (object) identify(wry_object_meta(object), uid, created, generation);
+  return object;
+}
+
 /* --- records ------------------------------------------------------------------------------------------------------------------------------------------- */
 gboolean wry_objects_save(WryObjects *objects, WryObject *object, GError **error) {
   if (objects->dirfd < 0) return TRUE;

@@ -49,6 +49,8 @@ typedef enum { WRY_CHANGE_NONE, WRY_CHANGE_NEW, WRY_CHANGE_META, WRY_CHANGE_SPEC
 /* Enters an admitted object (taken): uid, creationTimestamp, slot at first sight; generation + 1 when its spec changed, and then a strategy set by verbs is void. Not saved yet.
  * WRY_ERROR_NO_SPACE when no slot is left. */
 WryObject *wry_objects_put(WryObjects *objects, WryObjectKind kind, gpointer take_typed, const char *now, WryChange *ret_change, GError **error);
+/* The same for an object of an API server, which has its uid, creationTimestamp and generation already. WRY_ERROR_EXISTS while another of the same name is known. */
+WryObject *wry_objects_put_known(WryObjects *objects, WryObjectKind kind, gpointer take_typed, WryChange *ret_change, GError **error);
 /* Writes the record unless it says already what is to be kept. */
 gboolean wry_objects_save(WryObjects *objects, WryObject *object, GError **error);
 /* Forgets the object and removes its record. */

@@ -13,12 +13,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "handler/node/device_kinds.h"
 #include "wherry/control.h"
 #include "wherry/fd.h"
 #include "wherry/record.h"
 #include "wherry/vpath.h"
 
 #define DEFAULT_LIBEXEC "/usr/libexec/wherry"
+
+static const struct { const char *name; WryRoles role; } role_names[] = {{"node", WRY_ROLE_NODE}, {"controller", WRY_ROLE_CONTROLLER}};
+
+WryRoles wry_options_roles(const WryOptions *options, GError **error) {
+  g_auto(GStrv) words = g_strsplit(options->roles ? options->roles : "node,controller", ",", -1);
+  WryRoles roles = 0;
+  if (!options->kube && !options->kubeconfig) return 0;
+  for (guint i = 0; words[i]; i++) {
+    gsize row = 0;
+    while (row < G_N_ELEMENTS(role_names) && strcmp(role_names[row].name, words[i]) != 0) row++;
+    if (row == G_N_ELEMENTS(role_names)) {
+      g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "--roles: there is no role \"%s\"", words[i]);
+      return 0;
+    }
+    roles |= role_names[row].role;
+  }
+  return roles;
+}
+
+/* The node's name is what a DaemonSet gives its pods by the downward API. */
+static gboolean check_cluster(WryOptions *options, GError **error) {
+  g_autoptr(GError) local = NULL;
+  WryRoles roles = wry_options_roles(options, &local);
+  if (local) {
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
+  }
+  if (!options->kubelet_dir) options->kubelet_dir = g_strdup(WRY_KUBELET_DIR);
+  if (roles && !options->node_name) options->node_name = g_strdup(g_getenv("NODE_NAME"));
+  return TRUE;
+}
 
 gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError **error) {
   const GOptionEntry entries[] = {
@@ -28,6 +60,10 @@ gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError 
     {"host-bridge", 0, 0, G_OPTION_ARG_STRING, &options->host_bridge, "Connect guests to this bridge instead of NAT through the host", "BRIDGE"},
     {"host-disk-root", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->host_disk_roots, "Directory in which hostDisk paths may lie (may be given several times; default: none)", "DIR"},
     {"node-name", 0, 0, G_OPTION_ARG_STRING, &options->node_name, "Name of this node (default: the host name)", "NAME"},
+    {"kube", 0, 0, G_OPTION_ARG_NONE, &options->kube, "Work for a Kubernetes cluster, with the configuration that a pod has", NULL},
+    {"kubeconfig", 0, 0, G_OPTION_ARG_FILENAME, &options->kubeconfig, "Work for a Kubernetes cluster, with this configuration file", "FILE"},
+    {"roles", 0, 0, G_OPTION_ARG_STRING, &options->roles, "In a cluster: what this handler does (default: node,controller)", "LIST"},
+    {"kubelet-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->kubelet_dir, "In a cluster: the kubelet's directory of device plugins (default: " WRY_KUBELET_DIR ")", "DIR"},
     {"libexec", 0, 0, G_OPTION_ARG_FILENAME, &options->libexec, "Directory of launcher, launcher-setup, launcher-init and launcher-jail (default: where the handler lies, else " DEFAULT_LIBEXEC ")", "DIR"},
     {"stop-vms-on-exit", 0, 0, G_OPTION_ARG_NONE, &options->stop_vms_on_exit, "On SIGTERM or SIGINT shut all VMs down; otherwise they run on", NULL},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
@@ -45,6 +81,7 @@ gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError 
     g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "--kvm is auto, always or never, not %s", options->kvm);
     return FALSE;
   }
+  if (!check_cluster(options, error)) return FALSE;
   if (options->root) {
     char *absolute = g_canonicalize_filename(options->root, NULL);
     g_free(options->root);
@@ -60,6 +97,9 @@ void wry_options_clear(WryOptions *options) {
   g_free(options->node_name);
   g_free(options->libexec);
   g_strfreev(options->host_disk_roots);
+  g_free(options->kubeconfig);
+  g_free(options->roles);
+  g_free(options->kubelet_dir);
   g_free(options->role);
 }
 

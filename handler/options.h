@@ -12,6 +12,8 @@ typedef struct {
   char *kvm;               /* "auto" | "always" | "never" */
   char *host_bridge, *node_name, *libexec;
   char **host_disk_roots;
+  gboolean kube;           /* in a cluster, by the configuration of its pod; or by `kubeconfig` */
+  char *kubeconfig, *roles, *kubelet_dir;
   char *role;              /* inside: "main" | "root"; NULL: the process that starts both */
 } WryOptions;
 
@@ -19,6 +21,10 @@ typedef struct {
 gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError **error);
 void wry_options_clear(WryOptions *options);
 guint wry_options_kvm_mode(const WryOptions *options);
+
+typedef enum { WRY_ROLE_NODE = 1, WRY_ROLE_CONTROLLER = 2 } WryRoles;
+/* 0: on one box, of no cluster; 0 with error: unknown role. */
+WryRoles wry_options_roles(const WryOptions *options, GError **error);
 
 /* The four directories, absolute. */
 typedef struct { char *manifests, *images, *state, *run; } WryPlaces;

@@ -2,6 +2,7 @@
  *
  * It should: hold only the capabilities that its operations need, effective only while one runs; check every name, count and number of a request against its own
  * rules; look things up only below the directories it was given. It must not: read text, speak to a network, or believe main. What may be asked is the table below. */
+#include "handler/node/pod_root.h"
 #include "handler/root.h"
 #include "handler/sandbox.h"
 #include "wherry/error.h"
@@ -53,8 +54,17 @@ static gboolean op_probe(const WryPrivContext *context, const WryRootRequest *re
   return wry_sandbox_probe(context, request->index, reply, error);
 }
 
+static gboolean op_kubelet(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  (void)reply;
+  return wry_kubelet_socket(context, request->index, ret_pidfd, error);
+}
+
+static gboolean op_pod_setup(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
+  return wry_pod_setup(context, request, context->given_fd, reply, ret_pidfd, error);
+}
+
 /* Permitted for the life of the root half; effective only while a request is served. A row per capability: what needs it. */
-static const int capabilities[] = {
+static int capabilities[] = {
     CAP_SYS_ADMIN + 1,        /* namespaces, mounts, entering them, device rules of a cgroup */
     CAP_NET_ADMIN + 1,        /* setup: links, addresses, nftables */
     CAP_NET_RAW + 1,          /* setup: router advertisements */
@@ -67,7 +77,9 @@ static const int capabilities[] = {
     CAP_SETUID + 1,           /* the child becomes the VM's uid */
     CAP_SETGID + 1,
     CAP_SETPCAP + 1,          /* and empties its bounding set */
+    0,                        /* in a cluster: */
     0};
+#define CLUSTER_CAPABILITY (G_N_ELEMENTS(capabilities) - 2)
 
 enum { NEEDS_VMI = 1, NEEDS_VM = 2, NEEDS_SLOT = 4, NEEDS_CLAIM = 8 };
 static const struct { Operation run; guint needs; } operations[WRY_ROOT_OPS] = {
@@ -79,6 +91,8 @@ static const struct { Operation run; guint needs; } operations[WRY_ROOT_OPS] = {
     [WRY_ROOT_PVC_REMOVE] = {op_pvc_remove, NEEDS_CLAIM},
     [WRY_ROOT_RUN_KILL] = {op_run_kill, NEEDS_VMI},
     [WRY_ROOT_PROBE] = {op_probe, 0},
+    [WRY_ROOT_KUBELET] = {op_kubelet, 0},
+    [WRY_ROOT_POD_SETUP] = {op_pod_setup, NEEDS_VMI | NEEDS_VM},
 };
 
 static gboolean terminated(const char *text, gsize size) {
@@ -155,8 +169,21 @@ static gboolean send_reply(int sock, const WryRootReply *reply, int pidfd) {
   return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
 }
 
-static gboolean serve_one(const WryPrivContext *context, int sock, WryRootRequest *request, WryRootReply *reply) {
-  ssize_t n = recv(sock, request, sizeof *request, MSG_TRUNC);
+/* At most one descriptor comes along. */
+static ssize_t receive(int sock, WryRootRequest *request, int *ret_fd) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+  struct iovec iov = {request, sizeof *request};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t n = recvmsg(sock, &msg, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+  struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+    memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+  return n;
+}
+
+static gboolean serve_one(WryPrivContext *context, int sock, WryRootRequest *request, WryRootReply *reply) {
+  wry_autofd int given = -1;
+  ssize_t n = receive(sock, request, &given);
   if (n < 0 && errno == EINTR)
     return TRUE;
   if (n <= 0)
@@ -166,6 +193,7 @@ static gboolean serve_one(const WryPrivContext *context, int sock, WryRootReques
     return FALSE;
   }
   wry_autofd int pidfd = -1;
+  context->given_fd = given;
   answer(context, request, reply, &pidfd);
   return send_reply(sock, reply, pidfd);
 }
@@ -175,8 +203,10 @@ int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
   g_autoptr(GError) error = NULL;
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
   g_autofree WryRootReply *reply = g_new0(WryRootReply, 1);
-  WryPrivContext context = {.options = options, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_UIDS};
+  WryPrivContext context = {.options = options, .given_fd = -1, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_UIDS};
   g_snprintf(context.cgroup, sizeof context.cgroup, "wherry/%08x", options->root_id);
+  if (options->kubelet_fd >= 0)
+    capabilities[CLUSTER_CAPABILITY] = CAP_SYS_PTRACE + 1; /* namespaces of a pod's process */
   wry_autofd int host = context.host_root_fd = wry_dir_open("/", &error);
   wry_autofd int libexec = context.libexec_fd = host < 0 ? -1 : wry_dir_open(options->libexec, &error);
   if (libexec < 0 || !wry_isolate_caps(capabilities, &error)) {

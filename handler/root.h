@@ -19,6 +19,8 @@ typedef enum {
   WRY_ROOT_PVC_REMOVE,        /* remove state/pvc/<namespace>/<name> */
   WRY_ROOT_RUN_KILL,          /* a `launcher run` that hangs: its init is told to kill it, and starts it again. WRY_ERROR_NOT_FOUND without an init */
   WRY_ROOT_PROBE,             /* run `launcher probe` unprivileged: fills run/node/qemu-caps, tries KVM. Reply: facts */
+  WRY_ROOT_KUBELET,           /* reply with an fd: `index` 0 a connection to the kubelet, 1 + kind a listening socket of the device plugin (node/device_kinds.h) */
+  WRY_ROOT_POD_SETUP,         /* with a pidfd: `launcher setup` in the pod `vm` of that process. Reply: interfaces, and a socket on which the network's sockets wait */
   WRY_ROOT_OPS
 } WryRootOp;
 
@@ -69,11 +71,14 @@ void wry_root_free(WryRoot *root);
 void wry_root_abandon(WryRoot *root);
 /* Queues a request (seq and version are set here); `done` is called once from the main loop. */
 void wry_root_call(WryRoot *root, WryRootRequest *request, WryRootDone done, gpointer data);
+/* The same with a descriptor, of which a copy goes with the request; -1: none. */
+void wry_root_call_with(WryRoot *root, WryRootRequest *request, int fd, WryRootDone done, gpointer data);
 
 /* The root half (handler/priv.c): serves until the socket closes; returns the exit status. */
 typedef struct {
   const char *root_dir;   /* absolute, "" for the default layout */
   int run_fd, state_fd, images_fd; /* directories, opened */
+  int kubelet_fd;         /* the kubelet's directory of device plugins; -1: this node is in no cluster */
   const char *libexec;    /* absolute directory with launcher, launcher-init, launcher-jail */
   uint32_t root_id;       /* CRC32C of the run directory's path */
   uint32_t handler_uid, handler_gid;

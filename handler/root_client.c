@@ -6,6 +6,7 @@
 #include "handler/root.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <sys/socket.h>
 
@@ -14,9 +15,16 @@
 
 typedef struct {
   WryRootRequest request;
+  int fd; /* goes along, owned; -1: none */
   WryRootDone done;
   gpointer data;
 } Call;
+
+static void free_call(gpointer data) {
+  Call *call = data;
+  wry_fd_close(&call->fd);
+  g_free(call);
+}
 
 struct WryRoot {
   int fd;        /* -1: gone */
@@ -42,7 +50,7 @@ void wry_root_free(WryRoot *root) {
   if (root->source) g_source_remove(root->source);
   if (root->failing) g_source_remove(root->failing);
   if (root->fd >= 0) close(root->fd);
-  g_queue_clear_full(&root->calls, g_free);
+  g_queue_clear_full(&root->calls, free_call);
   g_free(root);
 }
 
@@ -50,7 +58,7 @@ static void answer_first(WryRoot *root, const WryRootReply *reply, int pidfd, co
   Call *call = g_queue_pop_head(&root->calls);
   root->asked = FALSE;
   call->done(reply, pidfd, error, call->data);
-  g_free(call);
+  free_call(call);
 }
 
 static gboolean fail_all(gpointer data) {
@@ -76,12 +84,26 @@ static void lose(WryRoot *root) {
   if (!root->failing) root->failing = g_idle_add(fail_all, root);
 }
 
+static ssize_t send_call(int fd, const Call *call) {
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control = {0};
+  struct iovec iov = {(void *)(gpointer)&call->request, sizeof call->request};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (call->fd >= 0) {
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(header), &call->fd, sizeof(int));
+  }
+  return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
 static void ask_first(WryRoot *root) {
   const Call *call = g_queue_peek_head(&root->calls);
   if (!call || root->asked || root->fd < 0) return;
   root->asked = TRUE;
   ssize_t sent;
-  do sent = send(root->fd, &call->request, sizeof call->request, MSG_NOSIGNAL);
+  do sent = send_call(root->fd, call);
   while (sent < 0 && errno == EINTR);
   if (sent == (ssize_t)sizeof call->request) return;
   g_source_remove(root->source);
@@ -128,11 +150,13 @@ static gboolean on_readable(gint fd, GIOCondition condition G_GNUC_UNUSED, gpoin
   return G_SOURCE_CONTINUE;
 }
 
-void wry_root_call(WryRoot *root, WryRootRequest *request, WryRootDone done, gpointer data) {
+void wry_root_call(WryRoot *root, WryRootRequest *request, WryRootDone done, gpointer data) { wry_root_call_with(root, request, -1, done, data); }
+
+void wry_root_call_with(WryRoot *root, WryRootRequest *request, int fd, WryRootDone done, gpointer data) {
   Call *call = g_new(Call, 1);
   request->version = WRY_ROOT_VERSION;
   request->seq = ++root->seq;
-  *call = (Call){*request, done, data};
+  *call = (Call){*request, fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1, done, data};
   g_queue_push_tail(&root->calls, call);
   if (root->fd < 0)
     lose(root);

@@ -114,10 +114,9 @@ static gboolean begin_network(const WryPrivContext *context, const WryRootReques
   return wry_setup_begin(context, setup, &netns, 1, &setups->network, error);
 }
 
-/* One message to the child: its start, or, later, the sockets. */
-static gboolean tell_init(const WryBirth *birth, int sock, const WrySetupReply *network, const int *fds, GError **error) {
+gboolean wry_init_tell(int sock, uid_t uid, const WrySetupReply *network, const int *fds, GError **error) {
   union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
-  WryInitStart start = {.version = WRY_SETUP_VERSION, .n_fds = network ? network->n_fds : 0, .uid = birth->uid, .gid = birth->uid};
+  WryInitStart start = {.version = WRY_SETUP_VERSION, .n_fds = network ? network->n_fds : 0, .uid = uid, .gid = uid};
   struct iovec iov = {&start, sizeof start};
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
   if (network)
@@ -174,7 +173,7 @@ static gboolean finish_network(const WryBirth *birth, int sock, WrySetupRun *run
   guint n = 0;
   if (!wry_setup_finish(run, reply, fds, &n, error))
     return FALSE;
-  gboolean ok = tell_init(birth, sock, reply, fds, error);
+  gboolean ok = wry_init_tell(sock, birth->uid, reply, fds, error);
   for (guint i = 0; i < n; i++)
     close(fds[i]);
   return ok;
@@ -188,7 +187,7 @@ static gboolean deliver(WryBirth *birth, int sock, pid_t pid, Setups *setups, Wr
   guint n = 0;
   if (!begin_network(birth->context, birth->request, pid, setups, error) || !wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) ||
       !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups->limits, &limits, none, &n, error) ||
-      !tell_init(birth, sock, NULL, NULL, error) || !finish_network(birth, sock, &setups->network, &reply->setup, error))
+      !wry_init_tell(sock, birth->uid, NULL, NULL, error) || !finish_network(birth, sock, &setups->network, &reply->setup, error))
     return FALSE;
   reply->setup.cgroup_version = limits.cgroup_version;
   return TRUE;

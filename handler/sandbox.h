@@ -8,6 +8,7 @@
 typedef struct {
   const WryPrivOptions *options;
   int host_root_fd;  /* "/" of the host: source of the read-only system trees */
+  int given_fd;      /* came with the request that is being served; -1: none */
   int libexec_fd;    /* launcher, launcher-init, launcher-jail */
   uint32_t first_uid;/* WRY_VM_UID_FIRST + offset of this root */
   char cgroup[32];   /* "wherry/<root id>" */
@@ -71,6 +72,8 @@ pid_t wry_birth_clone(const WryBirth *birth, int *ret_pidfd, GError **error);
 gboolean wry_birth_ready(int ours, GError **error);
 
 /* sandbox.c */
+/* One message for init: its start (`network` NULL) or, later, the sockets that setup made. */
+gboolean wry_init_tell(int sock, uid_t uid, const WrySetupReply *network, const int *fds, GError **error);
 gboolean wry_sandbox_start(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
 gboolean wry_sandbox_query(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
 /* Has the sandbox's init kill its `launcher run`. */

@@ -382,6 +382,15 @@ gboolean wry_source_watch(WrySource *source, GError **error) {
   return source->watch != NULL;
 }
 
+gboolean wry_source_configure(WrySource *source, WryJson *configuration, GError **error) {
+  WryConfig *config = wry_config_new(configuration, source->arch, error);
+  if (!config) return FALSE;
+  if (source->config) wry_config_free(source->config);
+  source->config = config;
+  source->configured++;
+  return TRUE;
+}
+
 const WryConfig *wry_source_config(const WrySource *source) { return source->config; }
 
 GPtrArray *wry_source_problems(const WrySource *source) {

@@ -24,5 +24,7 @@ void wry_source_scan(WrySource *source);
 void wry_source_files(WrySource *source, const GPtrArray *names);
 /* Configuration in force: of the KubeVirt object, or defaults. */
 const WryConfig *wry_source_config(const WrySource *source);
+/* Puts the configuration of a KubeVirt object in force, as a cluster has it (spec.configuration; NULL: defaults). FALSE with error: the old one stays. */
+gboolean wry_source_configure(WrySource *source, WryJson *configuration, GError **error);
 /* All problems, by file; elements WryManifestProblem, borrowed. */
 GPtrArray *wry_source_problems(const WrySource *source);

@@ -14,7 +14,7 @@
 
 /* "<name>=<fd>" */
 static gboolean parse_one(const char *text, WryInherited *inherited) {
-  const struct { const char *name; int *fd; } rows[] = {{"init=", &inherited->init}, {"setup=", &inherited->setup}};
+  const struct { const char *name; int *fd; } rows[] = {{"init=", &inherited->init}, {"setup=", &inherited->setup}, {"deposit=", &inherited->deposit}};
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
     guint64 fd;
     if (!g_str_has_prefix(text, rows[i].name))
@@ -22,14 +22,14 @@ static gboolean parse_one(const char *text, WryInherited *inherited) {
     if (*rows[i].fd >= 0 || !g_ascii_string_to_unsigned(text + strlen(rows[i].name), 10, STDERR_FILENO + 1, DESCRIPTOR_MAX, &fd, NULL))
       return FALSE;
     *rows[i].fd = (int)fd;
-    return inherited->init != inherited->setup;
+    return inherited->init != inherited->setup && (inherited->deposit < 0 || (inherited->deposit != inherited->init && inherited->deposit != inherited->setup));
   }
   return FALSE;
 }
 
 gboolean wry_inherited_parse(const char *text, WryInherited *ret, GError **error) {
   g_auto(GStrv) parts = g_strsplit(text ? text : "", ",", -1);
-  *ret = (WryInherited){-1, -1};
+  *ret = (WryInherited){-1, -1, -1};
   for (char **part = parts; *part; part++) {
     if (parse_one(*part, ret))
       continue;
@@ -79,6 +79,30 @@ GArray *wry_inherited_sockets(int setup, GError **error) {
     g_array_append_val(list, one);
   }
   return list;
+}
+
+/* What waits in `from` is put into `deposit` as it is, unless a former run has done so. */
+gboolean wry_inherited_deposit(const WryInherited *inherited, int from, GError **error) {
+  WryInitStart message;
+  union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
+  struct iovec iov = {&message, sizeof message};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
+  int fds[WRY_MAX_SETUP_FDS];
+  guint n = 0;
+  g_autoptr(GArray) there = wry_inherited_sockets(inherited->setup, NULL);
+  for (guint i = 0; there && i < there->len; i++) close(g_array_index(there, WryInheritedSocket, i).fd);
+  if (there || inherited->deposit < 0) return TRUE;
+  if (!look(from, &message, fds, &n, error)) return FALSE;
+  if (n > 0) {
+    msg.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+    *CMSG_FIRSTHDR(&msg) = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * n)};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, sizeof(int) * n);
+  } else {
+    msg.msg_control = NULL;
+  }
+  gboolean ok = sendmsg(inherited->deposit, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof message || wry_errno(error, errno, "sockets of setup");
+  for (guint i = 0; i < n; i++) close(fds[i]);
+  return ok;
 }
 
 /* --- channel of init --------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 #pragma once
-/* The descriptors that init hands to run, by the environment variable WRY_FDS: "init=4,setup=5" (setup.h). */
+/* The descriptors that init hands to run, by the environment variable WRY_FDS: "init=4,setup=5", in a pod also "deposit=6" (setup.h). */
 #include <glib.h>
 
-typedef struct { int init, setup; } WryInherited; /* -1: not given */
+typedef struct { int init, setup, deposit; } WryInherited; /* -1: not given */
 
 /* NULL text gives none. Each is named at most once and lies above stderr. Pure. */
 gboolean wry_inherited_parse(const char *text, WryInherited *ret, GError **error);
@@ -16,6 +16,9 @@ typedef struct {
 /* Looks at what waits in `setup`; elements: WryInheritedSocket. It may be looked at again, by this process or the next. It is there before the handler sends a bundle; WRY_ERROR_* of
  * EAGAIN before that. */
 GArray *wry_inherited_sockets(int setup, GError **error);
+
+/* Leaves what waits in the socket `from` where `setup` shows it to this run and all later ones. Nothing to do outside a pod, and when there is something already. */
+gboolean wry_inherited_deposit(const WryInherited *inherited, int from, GError **error);
 
 /* Watches init's channel: `exited` for every process that init has reaped, first those that a former run was told of too. `take_fd` is owned. */
 typedef struct WryInitChannel WryInitChannel;

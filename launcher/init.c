@@ -39,6 +39,7 @@
 #define START_FD 3
 #define RUN_FD_INIT 4      /* where run finds its channel to init */
 #define RUN_FD_SETUP 5     /* and the sockets that setup made */
+#define RUN_FD_DEPOSIT 6   /* in a pod: where it leaves them for those after it */
 #define HELD_FD_FIRST 64   /* init's own descriptors are above run's */
 #define EXITS_KEPT 16u
 #define BACKOFF_MAX_MS 30000
@@ -50,6 +51,7 @@ extern const char __executable_start[], etext[];
 static struct {
   int signals;
   int setup;             /* the socket on which setup's sockets wait; run looks at it */
+  int deposit;           /* in a pod: the other end of it; else -1 */
   int channel;           /* to the living run, -1 without one */
   pid_t run;             /* 0 without one */
   bool terminate;        /* SIGTERM came */
@@ -57,7 +59,7 @@ static struct {
   WryInitExit exits[EXITS_KEPT];
   unsigned n_exits;      /* ever */
   char *environment[ENVIRONMENT_MAX];
-} self = {.channel = -1};
+} self = {.deposit = -1, .channel = -1};
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
   char text[256] = "info init: ";
@@ -85,27 +87,45 @@ static long now_ms(void) {
 
 /* --- start ------------------------------------------------------------------------------------------------------------ */
 
+static int held(int fd) {
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, HELD_FD_FIRST);
+  if (high < 0)
+    fail("descriptor");
+  close(fd);
+  return high;
+}
+
+/* In a pod nobody hands a socket over: run gets both ends of one, leaves in it the sockets that the handler sends, and each later run finds them there. */
+static void make_deposit(void) {
+  int pair[2];
+  if (getuid() == 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    fail("a pod's launcher");
+  self.setup = held(pair[0]);
+  self.deposit = held(pair[1]);
+}
+
 static void receive_start(void) {
   WryInitStart start;
   struct iovec iov = {&start, sizeof start};
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
   ssize_t n = recvmsg(START_FD, &msg, 0);
+  if (n < 0 && errno == EBADF) {
+    make_deposit();
+    return;
+  }
   bool good = n == (ssize_t)sizeof start && start.version == WRY_SETUP_VERSION && start.n_fds == 0 && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
   if (n >= 0)
     errno = EPROTO;
   if (!good || start.uid != getuid() || start.gid != getgid())
     fail("start message");
-  self.setup = fcntl(START_FD, F_DUPFD_CLOEXEC, HELD_FD_FIRST);
-  if (self.setup < 0)
-    fail("descriptor");
-  close(START_FD);
+  self.setup = held(START_FD);
 }
 
 /* WRY_FDS tells run which descriptor is what. */
 static void make_environment(void) {
   static char text[64];
   unsigned n = 0;
-  snprintf(text, sizeof text, "WRY_FDS=init=%d,setup=%d", RUN_FD_INIT, RUN_FD_SETUP);
+  snprintf(text, sizeof text, self.deposit < 0 ? "WRY_FDS=init=%d,setup=%d" : "WRY_FDS=init=%d,setup=%d,deposit=%d", RUN_FD_INIT, RUN_FD_SETUP, RUN_FD_DEPOSIT);
   self.environment[n++] = text;
   self.environment[n++] = (char *)"MALLOC_ARENA_MAX=1";
   for (char **e = environ; *e && n < ENVIRONMENT_MAX - 1; e++)
@@ -119,10 +139,9 @@ static void block_signals(void) {
   if (sigprocmask(SIG_SETMASK, &all, NULL) != 0)
     fail("signal mask");
   int fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-  self.signals = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, HELD_FD_FIRST);
-  if (self.signals < 0)
+  if (fd < 0)
     fail("signalfd");
-  close(fd);
+  self.signals = held(fd);
 }
 
 /* The kernel's own code page in every process, with system call instructions in it. Its segment may be shorter than the mapping, and a kernel refuses to split that (EINVAL), so the
@@ -184,7 +203,8 @@ static void start_self(void) {
 static _Noreturn void become_run(int channel) {
   sigset_t none;
   sigemptyset(&none);
-  bool ok = sigprocmask(SIG_SETMASK, &none, NULL) == 0 && dup3(channel, RUN_FD_INIT, 0) >= 0 && dup3(self.setup, RUN_FD_SETUP, 0) >= 0;
+  bool ok = sigprocmask(SIG_SETMASK, &none, NULL) == 0 && dup3(channel, RUN_FD_INIT, 0) >= 0 && dup3(self.setup, RUN_FD_SETUP, 0) >= 0 &&
+            (self.deposit < 0 || dup3(self.deposit, RUN_FD_DEPOSIT, 0) >= 0);
   char *const argv[] = {(char *)RUN, (char *)"run", NULL};
   if (ok)
     execve(RUN, argv, self.environment);

@@ -58,6 +58,8 @@ static gboolean open_places(WryRun *run, GError **error) {
 static void listen_to_init(WryRun *run) {
   if (run->inherited.setup >= 0)
     fcntl(run->inherited.setup, F_SETFD, FD_CLOEXEC);
+  if (run->inherited.deposit >= 0)
+    fcntl(run->inherited.deposit, F_SETFD, FD_CLOEXEC);
   if (run->inherited.init >= 0)
     run->init = wry_init_channel_new(run->inherited.init, wry_run_exited, run);
 }

@@ -177,6 +177,13 @@ static void (*const handlers[WRY_MSGS])(WryRun *run, WryRequest *request, gpoint
 
 /* --- connection ------------------------------------------------------------------------------------------------------- */
 
+/* In a pod the sockets of the network come with the bundle. */
+static void take_sockets(WryRun *run, int fd) {
+  g_autoptr(GError) error = NULL;
+  if (!wry_inherited_deposit(&run->inherited, fd, &error))
+    wry_log(WRY_LOG_WARNING, "no addresses for the guest", "why", error->message, NULL);
+}
+
 /* Every request's body begins with its seq. */
 static void on_message(WryMsgType type, gpointer body, int *fds, guint n_fds, gpointer data) {
   WryRun *run = data;
@@ -191,6 +198,8 @@ static void on_message(WryMsgType type, gpointer body, int *fds, guint n_fds, gp
   }
   WryRequest *request = g_new0(WryRequest, 1);
   *request = (WryRequest){.run = run, .seq = ((WryMsgPlain *)body)->seq.v, .fd = -1, .grace = -1};
+  if (type == WRY_MSG_SYNC && n_fds > 1)
+    take_sockets(run, fds[1]);
   gboolean full = g_queue_get_length(&run->requests) >= MAX_REQUESTS;
   g_queue_push_tail(&run->requests, request);
   if (full)

@@ -43,7 +43,8 @@ WRY_TYPE(wry_bundle_type, WryBundle,
   LIST(WryBundle, volumes, 0, bundle_volume_type),
   OBJ(WryBundle, kernel, 0, bundle_kernel_type),
   OBJ(WryBundle, node, NEEDED, bundle_node_type),
-  LIST(WryBundle, interfaces, 0, bundle_interface_type));
+  LIST(WryBundle, interfaces, 0, bundle_interface_type),
+  BOOL(WryBundle, pod, 0));
 
 const WryBundleVolume *wry_bundle_volume(const WryBundle *bundle, const char *name) {
   for (guint i = 0; name && bundle->volumes && i < bundle->volumes->len; i++) {

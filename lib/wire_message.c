@@ -35,7 +35,7 @@ static const struct {
   const WryType *type;
   guint min_fds, max_fds;
 } messages[WRY_MSGS] = {
-    [WRY_MSG_SYNC] = {"sync", &plain_type, 1, 1},           [WRY_MSG_SHUTDOWN] = {"shutdown", &shutdown_type, 0, 0},
+    [WRY_MSG_SYNC] = {"sync", &plain_type, 1, 2},           [WRY_MSG_SHUTDOWN] = {"shutdown", &shutdown_type, 0, 0},
     [WRY_MSG_PAUSE] = {"pause", &plain_type, 0, 0},         [WRY_MSG_UNPAUSE] = {"unpause", &plain_type, 0, 0},
     [WRY_MSG_RESET] = {"reset", &plain_type, 0, 0},         [WRY_MSG_SOFTREBOOT] = {"softreboot", &plain_type, 0, 0},
     [WRY_MSG_CONSOLE] = {"console", &console_type, 0, 0},   [WRY_MSG_VNC] = {"vnc", &plain_type, 0, 0},

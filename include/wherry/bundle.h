@@ -51,6 +51,7 @@ typedef struct {
   WryBundleKernel *kernel;
   WryBundleNode *node;
   GPtrArray *interfaces;  /* WryBundleInterface */
+  WryOptBool pod;         /* the sandbox is a pod: paths of volumes say where to look; what is there the launcher finds out */
 } WryBundle;
 
 extern const WryType wry_bundle_type;

@@ -91,7 +91,8 @@ typedef struct {
 /* `launcher init` finds a SOCK_SEQPACKET on inherited fd 3. On it come two datagrams, both WryInitStart. The first, without descriptors, says that limits and devices are set: init takes it
  * and starts `run`, to which it gives the socket itself. The second comes when the network stands and brings the sockets that setup made. It is never taken, only looked at (MSG_PEEK gives
  * copies of the descriptors), so every later `run` of the sandbox finds it too. Run is told of its descriptors by the environment variable WRY_FDS ("init=4,setup=5"): "setup" is that socket,
- * "init" a SOCK_SEQPACKET on which init tells of every reaped process (WryInitExit). */
+ * "init" a SOCK_SEQPACKET on which init tells of every reaped process (WryInitExit).
+ * In a pod there is no such fd: init makes a socket pair, gives run both ends ("setup", "deposit"), and the second datagram comes from the handler with the bundle; run puts it in. */
 typedef struct {
   uint32_t version;
   uint16_t n_fds;

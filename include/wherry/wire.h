@@ -7,7 +7,8 @@
  * A peer that sends an unknown type, an unknown or missing field, a wrong type, too many fds or a truncated datagram is disconnected (WRY_ERROR_PROTOCOL).
  *
  * handler -> launcher (each has `seq`, answered by one `reply` with the same seq, in order):
- *   sync {seq}+fd memfd            the bundle (bundle.h): make it so. Idempotent; the first starts the VM, later ones update labels/annotations and probes only
+ *   sync {seq}+fd memfd            the bundle (bundle.h): make it so. Idempotent; the first starts the VM, later ones update labels/annotations and probes only.
+ *                                In a pod a second fd may follow: the socket on which the sockets that setup made wait (setup.h)
  *   shutdown {seq, graceSeconds}   guest shutdown by agent and ACPI, repeated, then kill when the grace is over. 0 = kill now
  *   pause, unpause, reset, softreboot {seq}
  *   console {seq, readOnly, force, scrollback}   reply carries one SOCK_STREAM fd: scroll-back first (when asked), then the live console

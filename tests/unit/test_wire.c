@@ -79,7 +79,7 @@ static const struct {
     {"{\"status\":{\"state\":1}}", 0}, {"{\"status\":{\"state\":\"Running\",\"interfaces\":[1]}}", 0}, {"{\"status\":{\"state\":\"Running\",\"volumes\":[{}]}}", 0}, {"{\"event\":{\"type\":\"Normal\",\"reason\":\"x\"}}", 0},
     {"{\"status\":{\"state\":\"Running\",\"memoryCurrent\":1e30}}", 0},
     /* fds that do not belong */
-    {"{\"sync\":{\"seq\":1}}", 0}, {"{\"sync\":{\"seq\":1}}", 2}, {"{\"pause\":{\"seq\":1}}", 1}, {"{\"reply\":{\"seq\":1,\"code\":0}}", 2}, {"{\"hello\":{\"version\":1,\"run\":1}}", 4}, {"{\"event\":{\"type\":\"N\",\"reason\":\"r\",\"message\":\"m\"}}", 1},
+    {"{\"sync\":{\"seq\":1}}", 0}, {"{\"sync\":{\"seq\":1}}", 3}, {"{\"pause\":{\"seq\":1}}", 1}, {"{\"reply\":{\"seq\":1,\"code\":0}}", 2}, {"{\"hello\":{\"version\":1,\"run\":1}}", 4}, {"{\"event\":{\"type\":\"N\",\"reason\":\"r\",\"message\":\"m\"}}", 1},
 };
 
 START_TEST(refuses) {
@@ -309,7 +309,7 @@ static const struct {
   const char *text;
   guint n_fds, messages;
 } floods[] = {
-    {"{\"sync\":{\"seq\":1}}", 1, 1}, {"{\"sync\":{\"seq\":1}}", 2, 0}, {"{\"sync\":{\"seq\":1}}", 4, 0}, {"{\"sync\":{\"seq\":1}}", 5, 0}, {"{\"sync\":{\"seq\":1}}", 16, 0}, {"{\"pause\":{\"seq\":1}}", 1, 0}, {"{\"pause\":{\"seq\":1}}", 16, 0},
+    {"{\"sync\":{\"seq\":1}}", 1, 1}, {"{\"sync\":{\"seq\":1}}", 2, 1}, {"{\"sync\":{\"seq\":1}}", 3, 0}, {"{\"sync\":{\"seq\":1}}", 4, 0}, {"{\"sync\":{\"seq\":1}}", 5, 0}, {"{\"sync\":{\"seq\":1}}", 16, 0}, {"{\"pause\":{\"seq\":1}}", 1, 0}, {"{\"pause\":{\"seq\":1}}", 16, 0},
     {"nonsense", 3, 0}, {"{\"reply\":{\"seq\":1,\"code\":0}}", 1, 1}, {"{\"reply\":{\"seq\":1,\"code\":0}}", 2, 0}, {"", 2, 0},
 };
 

@@ -26,6 +26,8 @@ LIBRARIES = [
     (r"(json-c/.*|json\.h)", r"lib/|include/wherry/json\.h$", "json-c"),
     (r"libxml/.*", r"launcher/domain/xml\.c$|tests/", "libxml2"),
     (r"archive(_entry)?\.h", r"(lib/oci[^/]*|launcher/storage/iso)\.c$", "libarchive"),
+    (r"nghttp2/.*", r"handler/node/grpc\w*\.[ch]$|tests/", "nghttp2"),
+    (r"(protobuf-c/.*|\w+\.pb-c\.h)", r"handler/node/device_messages\.c$|tests/", "protobuf-c"),
     (r"curl/.*", r"handler/kube/", "libcurl"),
     (r"check\.h", r"tests/", "check"),
 ]
