@@ -2,7 +2,7 @@
  *
  * Header names compare without case, as HTTP has it; an extra's key is decoded as the API server encodes it (percent, lower case). A user without a group is refused:
  * the API server always sends one. */
-#include "handler/api/identity.h"
+#include "handler/api/requester.h"
 
 #include <string.h>
 
@@ -18,10 +18,10 @@ void wry_front_proxy_free(WryFrontProxy *proxy) {
   g_free(proxy);
 }
 
-void wry_identity_clear(WryIdentity *identity) {
-  g_clear_pointer(&identity->user, g_free);
-  g_clear_pointer(&identity->groups, g_ptr_array_unref);
-  g_clear_pointer(&identity->extra, g_hash_table_unref);
+void wry_requester_clear(WryRequester *requester) {
+  g_clear_pointer(&requester->user, g_free);
+  g_clear_pointer(&requester->groups, g_ptr_array_unref);
+  g_clear_pointer(&requester->extra, g_hash_table_unref);
 }
 
 /* --- the ConfigMap ---------------------------------------------------------------------------------------------------------------------------------------- */
@@ -77,11 +77,11 @@ static char *extra_key(const WryFrontProxy *proxy, const char *name) {
   return NULL;
 }
 
-static void add_extra(WryIdentity *identity, char *take_key, const char *value) {
-  GPtrArray *values = g_hash_table_lookup(identity->extra, take_key);
+static void add_extra(WryRequester *requester, char *take_key, const char *value) {
+  GPtrArray *values = g_hash_table_lookup(requester->extra, take_key);
   if (!values) {
     values = g_ptr_array_new_with_free_func(g_free);
-    g_hash_table_insert(identity->extra, take_key, values);
+    g_hash_table_insert(requester->extra, take_key, values);
   } else {
     g_free(take_key);
   }
@@ -89,28 +89,28 @@ static void add_extra(WryIdentity *identity, char *take_key, const char *value) 
 }
 
 /* NULL, or why the headers are refused. */
-static const char *read_headers(const WryFrontProxy *proxy, const WryHeader *headers, gsize count, WryIdentity *identity) {
+static const char *read_headers(const WryFrontProxy *proxy, const WryHeader *headers, gsize count, WryRequester *requester) {
   guint extras = 0;
   for (gsize i = 0; i < count; i++) {
     const char *name = headers[i].name, *value = headers[i].value ? headers[i].value : "";
     if (!g_utf8_validate(value, -1, NULL)) continue;
     char *key = NULL;
     if (named(proxy->user, name)) {
-      if (identity->user && strcmp(identity->user, value)) return "the user is named twice";
-      if (!identity->user && *value) identity->user = g_strdup(value);
+      if (requester->user && strcmp(requester->user, value)) return "the user is named twice";
+      if (!requester->user && *value) requester->user = g_strdup(value);
     } else if (named(proxy->group, name)) {
-      if (identity->groups->len == WRY_MAX_GROUPS) return "too many groups";
-      g_ptr_array_add(identity->groups, g_strdup(value));
+      if (requester->groups->len == WRY_MAX_GROUPS) return "too many groups";
+      g_ptr_array_add(requester->groups, g_strdup(value));
     } else if ((key = extra_key(proxy, name))) {
-      add_extra(identity, key, value);
+      add_extra(requester, key, value);
       if (++extras > WRY_MAX_EXTRA) return "too many extra values";
     }
   }
-  return !identity->user ? "the request names no user" : !identity->groups->len ? "the request names no group" : NULL;
+  return !requester->user ? "the request names no user" : !requester->groups->len ? "the request names no group" : NULL;
 }
 
-gboolean wry_identity_read(const WryFrontProxy *proxy, const char *common_name, const WryHeader *headers, gsize count, WryIdentity *ret, const char **ret_reason) {
-  *ret = (WryIdentity){.user = NULL};
+gboolean wry_requester_read(const WryFrontProxy *proxy, const char *common_name, const WryHeader *headers, gsize count, WryRequester *ret, const char **ret_reason) {
+  *ret = (WryRequester){.user = NULL};
   *ret_reason = NULL;
   if (!common_name)
     *ret_reason = "a client certificate is required";
@@ -120,7 +120,7 @@ gboolean wry_identity_read(const WryFrontProxy *proxy, const char *common_name, 
   ret->groups = g_ptr_array_new_with_free_func(g_free);
   ret->extra = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
   *ret_reason = read_headers(proxy, headers, count, ret);
-  if (*ret_reason) wry_identity_clear(ret);
+  if (*ret_reason) wry_requester_clear(ret);
   return !*ret_reason;
 }
 
@@ -153,25 +153,25 @@ static WryJson *attributes(const WryAccess *access) {
   return object;
 }
 
-WryJson *wry_identity_review(const WryIdentity *identity, const WryAccess *access) {
+WryJson *wry_requester_review(const WryRequester *requester, const WryAccess *access) {
   WryJson *review = json_object_new_object(), *spec = json_object_new_object();
   json_object_object_add(review, "apiVersion", json_object_new_string("authorization.k8s.io/v1"));
   json_object_object_add(review, "kind", json_object_new_string("SubjectAccessReview"));
   json_object_object_add(review, "spec", spec);
-  json_object_object_add(spec, "user", json_object_new_string(identity->user));
-  json_object_object_add(spec, "groups", strings(identity->groups));
-  if (g_hash_table_size(identity->extra)) json_object_object_add(spec, "extra", extras(identity->extra));
+  json_object_object_add(spec, "user", json_object_new_string(requester->user));
+  json_object_object_add(spec, "groups", strings(requester->groups));
+  if (g_hash_table_size(requester->extra)) json_object_object_add(spec, "extra", extras(requester->extra));
   json_object_object_add(spec, "resourceAttributes", attributes(access));
   return review;
 }
 
-gboolean wry_identity_allowed(WryJson *review, const char **ret_reason) {
+gboolean wry_requester_allowed(WryJson *review, const char **ret_reason) {
   WryJson *status = wry_json_get(review, "status");
   *ret_reason = wry_json_str(status, "reason");
   return wry_json_bool(status, "allowed", FALSE) && !wry_json_bool(status, "denied", FALSE);
 }
 
-char *wry_identity_key(const WryIdentity *identity, const WryAccess *access) {
-  g_autoptr(WryJson) review = wry_identity_review(identity, access);
+char *wry_requester_key(const WryRequester *requester, const WryAccess *access) {
+  g_autoptr(WryJson) review = wry_requester_review(requester, access);
   return g_strdup(json_object_to_json_string_ext(wry_json_get(review, "spec"), JSON_C_TO_STRING_PLAIN));
 }

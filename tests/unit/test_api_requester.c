@@ -1,9 +1,9 @@
-/* handler/api/identity.c: who is believed, what his headers say, what is asked for him. */
+/* handler/api/requester.c: who is believed, what his headers say, what is asked for him. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "handler/api/identity.h"
+#include "handler/api/requester.h"
 #include "wherry/error.h"
 
 #define CA "'requestheader-client-ca-file': 'PEM'"
@@ -71,11 +71,11 @@ static gsize parse_headers(char *text, WryHeader *headers) {
   return count;
 }
 
-static char *describe(const WryIdentity *identity) {
+static char *describe(const WryRequester *requester) {
   WryAccess access = {.verb = "get"};
-  g_autoptr(WryJson) review = wry_identity_review(identity, &access);
-  g_autoptr(GString) text = g_string_new(identity->user);
-  for (guint i = 0; i < identity->groups->len; i++) g_string_append_printf(text, "%s%s", i ? "," : "|", (char *)g_ptr_array_index(identity->groups, i));
+  g_autoptr(WryJson) review = wry_requester_review(requester, &access);
+  g_autoptr(GString) text = g_string_new(requester->user);
+  for (guint i = 0; i < requester->groups->len; i++) g_string_append_printf(text, "%s%s", i ? "," : "|", (char *)g_ptr_array_index(requester->groups, i));
   WryJson *extra = wry_json_path(review, "spec.extra");
   g_string_append_printf(text, "|%s", extra ? json_object_to_json_string_ext(extra, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : "{}");
   return g_strdup(text->str);
@@ -84,12 +84,12 @@ static char *describe(const WryIdentity *identity) {
 START_TEST(believes) {
   g_autofree char *data = g_strdup_printf(CA ", 'requestheader-allowed-names': '%s'", rows[_i].allowed), *headers = g_strdup(rows[_i].headers);
   g_autoptr(WryFrontProxy) proxy = proxy_of(data, NULL);
-  g_auto(WryIdentity) identity = {.user = NULL};
+  g_auto(WryRequester) requester = {.user = NULL};
   WryHeader list[8];
   const char *reason = NULL;
   gsize count = parse_headers(headers, list);
-  gboolean believed = wry_identity_read(proxy, rows[_i].name, list, count, &identity, &reason);
-  g_autofree char *seen = believed ? describe(&identity) : g_strdup(reason);
+  gboolean believed = wry_requester_read(proxy, rows[_i].name, list, count, &requester, &reason);
+  g_autofree char *seen = believed ? describe(&requester) : g_strdup(reason);
   ck_assert_str_eq(seen, rows[_i].seen);
   ck_assert_int_eq(believed, reason == NULL);
 }
@@ -99,12 +99,12 @@ START_TEST(too_much) {
   g_autoptr(WryFrontProxy) proxy = proxy_of(CA, NULL);
   g_autofree WryHeader *headers = g_new(WryHeader, WRY_MAX_GROUPS + 2);
   for (guint kind = 0; kind < 2; kind++) {
-    g_auto(WryIdentity) identity = {.user = NULL};
+    g_auto(WryRequester) requester = {.user = NULL};
     const char *reason = NULL;
     gsize count = 1 + (kind ? WRY_MAX_EXTRA : WRY_MAX_GROUPS) + 1;
     headers[0] = (WryHeader){"X-Remote-User", "u"};
     for (gsize i = 1; i < count; i++) headers[i] = (WryHeader){kind ? "X-Remote-Extra-a" : "X-Remote-Group", "g"};
-    ck_assert(!wry_identity_read(proxy, "front", headers, count, &identity, &reason));
+    ck_assert(!wry_requester_read(proxy, "front", headers, count, &requester, &reason));
     ck_assert_str_eq(reason, kind ? "too many extra values" : "too many groups");
   }
 }
@@ -113,20 +113,20 @@ END_TEST
 START_TEST(asks) {
   g_autoptr(WryFrontProxy) proxy = proxy_of(CA, NULL);
   const WryHeader headers[] = {{"X-Remote-User", "u"}, {"X-Remote-Group", "g"}};
-  g_auto(WryIdentity) identity = {.user = NULL};
+  g_auto(WryRequester) requester = {.user = NULL};
   g_auto(WryRouteMatch) match = {.route = NULL};
   const char *reason = NULL;
   WryAccess access, other;
-  ck_assert(wry_identity_read(proxy, "front", headers, 2, &identity, &reason));
+  ck_assert(wry_requester_read(proxy, "front", headers, 2, &requester, &reason));
   ck_assert_uint_eq(wry_route_find("GET", "/apis/subresources.kubevirt.io/v1/namespaces/n/virtualmachineinstances/a/vnc/screenshot", &match), 200);
   wry_route_access(&match, &access);
-  g_autoptr(WryJson) review = wry_identity_review(&identity, &access);
+  g_autoptr(WryJson) review = wry_requester_review(&requester, &access);
   ck_assert_str_eq(json_object_to_json_string_ext(review, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
                    "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SubjectAccessReview\",\"spec\":{\"user\":\"u\",\"groups\":[\"g\"],\"resourceAttributes\":{\"namespace\":\"n\","
                    "\"verb\":\"get\",\"group\":\"subresources.kubevirt.io\",\"version\":\"v1\",\"resource\":\"virtualmachineinstances\",\"subresource\":\"vnc/screenshot\",\"name\":\"a\"}}}");
   other = access;
   other.subresource = "vnc";
-  g_autofree char *key = wry_identity_key(&identity, &access), *same = wry_identity_key(&identity, &access), *differs = wry_identity_key(&identity, &other);
+  g_autofree char *key = wry_requester_key(&requester, &access), *same = wry_requester_key(&requester, &access), *differs = wry_requester_key(&requester, &other);
   ck_assert_str_eq(key, same);
   ck_assert_str_ne(key, differs);
 }
@@ -145,14 +145,14 @@ static const struct { const char *review; gboolean allowed; const char *reason; 
 START_TEST(verdict) {
   g_autoptr(WryJson) review = json(verdicts[_i].review);
   const char *reason = "?";
-  ck_assert_int_eq(wry_identity_allowed(review, &reason), verdicts[_i].allowed);
+  ck_assert_int_eq(wry_requester_allowed(review, &reason), verdicts[_i].allowed);
   ck_assert_int_eq(g_strcmp0(reason, verdicts[_i].reason), 0);
 }
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("api identity");
-  TCase *tcase = tcase_create("identity");
+  Suite *suite = suite_create("api requester");
+  TCase *tcase = tcase_create("requester");
   tcase_add_loop_test(tcase, reads_map, 0, G_N_ELEMENTS(maps));
   tcase_add_loop_test(tcase, believes, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tcase, too_much);

@@ -26,16 +26,16 @@ typedef struct {
   char *user;
   GPtrArray *groups;  /* char * */
   GHashTable *extra;  /* char * key -> GPtrArray of char *; keys without prefix, lower case, decoded */
-} WryIdentity;
-void wry_identity_clear(WryIdentity *identity);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WryIdentity, wry_identity_clear)
+} WryRequester;
+void wry_requester_clear(WryRequester *requester);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WryRequester, wry_requester_clear)
 
 /* `common_name`: of the peer's certificate whose chain TLS has verified; NULL: it gave none. FALSE: not believed, why in ret_reason (static, fit for a client). */
-gboolean wry_identity_read(const WryFrontProxy *proxy, const char *common_name, const WryHeader *headers, gsize count, WryIdentity *ret, const char **ret_reason);
+gboolean wry_requester_read(const WryFrontProxy *proxy, const char *common_name, const WryHeader *headers, gsize count, WryRequester *ret, const char **ret_reason);
 
 /* The SubjectAccessReview (authorization.k8s.io/v1) to be created. New. */
-WryJson *wry_identity_review(const WryIdentity *identity, const WryAccess *access);
+WryJson *wry_requester_review(const WryRequester *requester, const WryAccess *access);
 /* What the API server answered. FALSE: refused or not understood; ret_reason borrowed from the answer, or NULL. Anything but `allowed: true` with `denied` absent or false refuses. */
-gboolean wry_identity_allowed(WryJson *review, const char **ret_reason);
+gboolean wry_requester_allowed(WryJson *review, const char **ret_reason);
 /* One string for the same question by the same user: a key for a cache of verdicts. New. */
-char *wry_identity_key(const WryIdentity *identity, const WryAccess *access);
+char *wry_requester_key(const WryRequester *requester, const WryAccess *access);
