@@ -1,4 +1,4 @@
-/* The handler: starts its two halves and keeps them.
+/* The handler: starts its two halves and keeps them. The root half starts a helper of its own (handler/birth.h) before it gives anything up.
  *
  * How it works: this process makes the directories, takes the root's lock and starts itself twice more: the root half (handler/priv.c, as root) and main (handler/node.c, which
  * gives all privilege up before it reads anything), joined by a socket pair. It reads nothing itself: it waits. When one half ends the other is ended and both are started anew, with
@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handler/birth.h"
 #include "handler/options.h"
 #include "handler/root.h"
 #include "wherry/error.h"
@@ -25,6 +26,7 @@
 #define FIRST_FD 3   /* the socket, then the directories, then the lock, then the lifeline */
 #define FDS (1 + WRY_DIRS + 2)
 #define LIFELINE_FD (FIRST_FD + FDS - 1)
+#define LOCK_FD (FIRST_FD + FDS - 2)
 #define BACKOFF_MAX_SECONDS 30u
 #define GOOD_SECONDS 60 /* a pair that lived so long starts anew at once */
 
@@ -168,7 +170,35 @@ static char *find_libexec(const WryOptions *options) {
   return g_strdup("/usr/libexec/wherry");
 }
 
-static int be_root_half(const WryOptions *options, const WryPlaces *places) {
+/* In the child of the root half: the socket and the lock to their places, then this very program in the role of the birth helper. */
+G_NORETURN static void become_birth(char **argv, int self, int sock) {
+  if (dup2(sock, FIRST_FD) == FIRST_FD && dup2(LOCK_FD, FIRST_FD + 1) == FIRST_FD + 1) execveat(self, "", argv, environ, AT_EMPTY_PATH);
+  _exit(127);
+}
+
+/* Starts the birth helper; its end of the socket, -1 without one. `given`: the root half's own arguments, its role the first. */
+static int start_birth(char **given, pid_t *ret_pid) {
+  int ends[2];
+  wry_autofd int proc = wry_dir_open("/proc/self", NULL);
+  wry_autofd int self = proc < 0 ? -1 : openat(proc, "exe", O_PATH | O_CLOEXEC);
+  if (self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+  g_autofree char **argv = g_memdup2(given, sizeof *given * (g_strv_length(given) + 1));
+  char role[] = "--role=birth";
+  argv[1] = role;
+  *ret_pid = fork();
+  if (*ret_pid == 0) become_birth(argv, self, ends[1]);
+  close(ends[1]);
+  return ends[0];
+}
+
+static int be_birth(const WryOptions *options, const WryPlaces *places) {
+  g_autofree char *libexec = find_libexec(options);
+  WryBirthOptions birth = {.libexec = libexec, .first_uid = wry_root_first_uid(wry_places_root_id(places)), .n_uids = WRY_VM_UIDS};
+  wry_log_init("birth");
+  return wry_birth_serve(FIRST_FD, &birth);
+}
+
+static int be_root_half(const WryOptions *options, const WryPlaces *places, char **given) {
   static const char *const none[] = {NULL};
   g_autoptr(GError) error = NULL;
   wry_autofd int kubelet = wry_options_roles(options, NULL) & WRY_ROLE_NODE ? wry_dir_open(options->kubelet_dir, &error) : -1;
@@ -182,14 +212,16 @@ static int be_root_half(const WryOptions *options, const WryPlaces *places) {
   };
   wry_log_init("root");
   if (error) wry_log(WRY_LOG_ERROR, "directory of device plugins", "why", error->message, NULL);
-  return wry_priv_serve(FIRST_FD, &priv);
+  priv.birth_fd = start_birth(given, &priv.birth);
+  return priv.birth_fd >= 0 && priv.birth > 0 ? wry_priv_serve(FIRST_FD, &priv) : 1;
 }
 
-static int be_half(const WryOptions *options, const WryPlaces *places) {
+static int be_half(const WryOptions *options, const WryPlaces *places, char **given) {
   int dirs[WRY_DIRS];
   for (guint i = 0; i < WRY_DIRS; i++) dirs[i] = FIRST_FD + 1 + (int)i;
   for (int fd = FIRST_FD; fd < FIRST_FD + FDS; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return strcmp(options->role, "root") == 0 ? be_root_half(options, places) : wry_node_run(options, places, FIRST_FD, dirs, LIFELINE_FD);
+  if (strcmp(options->role, "birth") == 0) return be_birth(options, places);
+  return strcmp(options->role, "root") == 0 ? be_root_half(options, places, given) : wry_node_run(options, places, FIRST_FD, dirs, LIFELINE_FD);
 }
 
 static gboolean prepare(Starter *starter, const WryPlaces *places, GError **error) {
@@ -236,7 +268,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   wry_places_fill(&places, &options);
-  int status = options.role ? be_half(&options, &places) : be_starter(&options, &places, given);
+  int status = options.role ? be_half(&options, &places, given) : be_starter(&options, &places, given);
   wry_places_clear(&places);
   wry_options_clear(&options);
   return status;

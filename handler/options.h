@@ -14,7 +14,7 @@ typedef struct {
   char **host_disk_roots;
   gboolean kube;           /* in a cluster, by the configuration of its pod; or by `kubeconfig` */
   char *kubeconfig, *roles, *kubelet_dir;
-  char *role;              /* inside: "main" | "root"; NULL: the process that starts both */
+  char *role;              /* inside: "main" | "root" | "birth"; NULL: the process that starts them */
 } WryOptions;
 
 /* FALSE with error for a usage error. Frees nothing on failure that wry_options_clear would not. */

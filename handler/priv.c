@@ -1,7 +1,8 @@
 /* The root half: serves main's requests (handler/root.h), one after another, until main's end of the socket closes.
  *
  * It should: hold only the capabilities that its operations need, effective only while one runs; check every name, count and number of a request against its own
- * rules; look things up only below the directories it was given. It must not: read text, speak to a network, or believe main. What may be asked is the table below. */
+ * rules; look things up only below the directories it was given. It must not: read text, speak to a network, make a process, or believe main. What may be asked is the table below. Processes are made by
+ * the birth helper (handler/birth.h). */
 #include "handler/node/pod_root.h"
 #include "handler/root.h"
 #include "handler/sandbox.h"
@@ -13,8 +14,10 @@
 #include "wherry/vpath.h"
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef gboolean (*Operation)(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error);
@@ -65,18 +68,14 @@ static gboolean op_pod_setup(const WryPrivContext *context, const WryRootRequest
 
 /* Permitted for the life of the root half; effective only while a request is served. A row per capability: what needs it. */
 static int capabilities[] = {
-    CAP_SYS_ADMIN + 1,        /* namespaces, mounts, entering them, device rules of a cgroup */
-    CAP_NET_ADMIN + 1,        /* setup: links, addresses, nftables */
-    CAP_NET_RAW + 1,          /* setup: router advertisements */
-    CAP_NET_BIND_SERVICE + 1, /* setup: DHCP ports */
+    CAP_SYS_ADMIN + 1,        /* mounts for sandboxes */
     CAP_CHOWN + 1,            /* disks and directories become the VM's */
     CAP_FOWNER + 1,           /* their modes */
     CAP_FSETID + 1,           /* the set-group-id bit of a VM's state directory */
     CAP_DAC_OVERRIDE + 1,     /* directories of the handler and of VMs */
     CAP_KILL + 1,             /* processes of a sandbox */
-    CAP_SETUID + 1,           /* the child becomes the VM's uid */
-    CAP_SETGID + 1,
-    CAP_SETPCAP + 1,          /* and empties its bounding set */
+    CAP_SYS_NICE + 1,         /* a v1 cpuset is asked to take a process that has capabilities of other kinds */
+    CAP_SETPCAP + 1,          /* empties the bounding set, once */
     0,                        /* in a cluster: */
     0};
 #define CLUSTER_CAPABILITY (G_N_ELEMENTS(capabilities) - 2)
@@ -169,6 +168,14 @@ static gboolean send_reply(int sock, const WryRootReply *reply, int pidfd) {
   return sendmsg(sock, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
 }
 
+/* TRUE when main has something to say, or is gone; FALSE when the birth helper is gone, which says nothing unasked. */
+static gboolean await_main(int sock, int birth) {
+  struct pollfd p[] = {{.fd = sock, .events = POLLIN}, {.fd = birth, .events = POLLIN}};
+  while (poll(p, G_N_ELEMENTS(p), -1) < 0 && errno == EINTR) {
+  }
+  return p[1].revents == 0;
+}
+
 /* At most one descriptor comes along. */
 static ssize_t receive(int sock, WryRootRequest *request, int *ret_fd) {
   union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
@@ -198,12 +205,19 @@ static gboolean serve_one(WryPrivContext *context, int sock, WryRootRequest *req
   return send_reply(sock, reply, pidfd);
 }
 
+/* Nothing of this root is left when this process has ended. */
+static void end_birth(const WryPrivOptions *options) {
+  close(options->birth_fd);
+  while (waitpid(options->birth, NULL, 0) < 0 && errno == EINTR) {
+  }
+}
+
 int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
   wry_autofd int sock = take_fd;
   g_autoptr(GError) error = NULL;
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
   g_autofree WryRootReply *reply = g_new0(WryRootReply, 1);
-  WryPrivContext context = {.options = options, .given_fd = -1, .first_uid = WRY_VM_UID_FIRST + options->root_id % 4096 * WRY_VM_UIDS};
+  WryPrivContext context = {.options = options, .given_fd = -1, .first_uid = wry_root_first_uid(options->root_id)};
   g_snprintf(context.cgroup, sizeof context.cgroup, "wherry/%08x", options->root_id);
   if (options->kubelet_fd >= 0)
     capabilities[CLUSTER_CAPABILITY] = CAP_SYS_PTRACE + 1; /* namespaces of a pod's process */
@@ -213,7 +227,11 @@ int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
     wry_log(WRY_LOG_ERROR, error->message, NULL);
     return 1;
   }
-  while (serve_one(&context, sock, request, reply)) {
+  gboolean whole;
+  while ((whole = await_main(sock, options->birth_fd)) && serve_one(&context, sock, request, reply)) {
   }
-  return 0;
+  if (!whole)
+    wry_log(WRY_LOG_ERROR, "the birth helper ended", NULL);
+  end_birth(options);
+  return whole ? 0 : 1;
 }

@@ -5,6 +5,7 @@
  *
  * Requests are handled in order, one at a time; a sandbox start takes some 20 to 50 ms. */
 #include <gio/gio.h>
+#include "wherry/limits.h"
 #include "wherry/setup.h"
 
 #define WRY_ROOT_VERSION 1u
@@ -79,10 +80,15 @@ typedef struct {
   const char *root_dir;   /* absolute, "" for the default layout */
   int run_fd, state_fd, images_fd; /* directories, opened */
   int kubelet_fd;         /* the kubelet's directory of device plugins; -1: this node is in no cluster */
+  int birth_fd;           /* socket to the birth helper (handler/birth.h), a child of this process */
+  pid_t birth;
   const char *libexec;    /* absolute directory with launcher, launcher-init, launcher-jail */
   uint32_t root_id;       /* CRC32C of the run directory's path */
   uint32_t handler_uid, handler_gid;
   const char *host_bridge; /* or "" */
   const char *const *host_disk_roots; /* NULL-terminated absolute directories in which hostDisk paths may lie; empty = none */
 } WryPrivOptions;
+/* The first of the uids of a handler root's VMs. */
+static inline uint32_t wry_root_first_uid(uint32_t root_id) { return WRY_VM_UID_FIRST + root_id % 4096 * WRY_VM_UIDS; }
+/* Its exit status is 0 when main's end closed, else 1: then the birth helper is gone, or it could not begin. */
 int wry_priv_serve(int take_fd, const WryPrivOptions *options);

@@ -1,6 +1,6 @@
 /* The life of a local sandbox, as the root half leads it.
  *
- * Start: refuse while a process is in the cgroup -> cgroup; from here on one `launcher setup` makes its limits and device rules -> binds -> clone the first process into new mount, pid,
+ * Start: refuse while a process is in the cgroup -> cgroup; from here on one `launcher setup` makes its limits and device rules -> binds -> the birth helper clones the first process into new mount, pid,
  * net, ipc and uts namespaces; from here on another one makes uplink, bridge and tap, and the child moves into its root -> with limits and devices in force it becomes `launcher init` as
  * the VM's uid -> the network's sockets are sent after it. No guest runs before the answer to this start, so one that fails half-way leaves none; everything made is undone by
  * wry_sandbox_end().
@@ -21,23 +21,10 @@
 #include <unistd.h>
 
 #define END_TIMEOUT_MS 10000
-#define INIT_PROGRAM "/opt/wherry/launcher-init"
 #define KVM_NODE "dev/kvm"
 
 uid_t wry_sandbox_uid(const WryPrivContext *context, guint32 slot) {
   return context->first_uid + slot;
-}
-
-static int open_netns(const WryPrivContext *context, pid_t pid, GError **error) {
-  g_autofree char *path = g_strdup_printf("/proc/%d/ns", (int)pid);
-  (void)context;
-  wry_autofd int dir = wry_dir_open(path, error);
-  if (dir < 0)
-    return -1;
-  int fd = openat(dir, "net", O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    wry_errno(error, errno, "network namespace");
-  return fd;
 }
 
 /* The address of a VM in its root's own network: one of 512 networks 10.192.0.0/20 ... 10.223.240.0/20 by root, host part slot + 1; IPv6 fd57:7279:<root id>::/64. */
@@ -103,11 +90,8 @@ static gboolean begin_limits(const WryPrivContext *context, const WryRootRequest
   return wry_setup_begin(context, setup, NULL, 0, &setups->limits, error);
 }
 
-static gboolean begin_network(const WryPrivContext *context, const WryRootRequest *request, pid_t pid, Setups *setups, GError **error) {
+static gboolean begin_network(const WryPrivContext *context, const WryRootRequest *request, int netns, Setups *setups, GError **error) {
   g_autofree WrySetupRequest *setup = g_new0(WrySetupRequest, 1);
-  wry_autofd int netns = open_netns(context, pid, error);
-  if (netns < 0)
-    return FALSE;
   fill_setup(context, request, setup);
   setup->op = setup->n_interfaces ? WRY_SETUP_NETWORK_UP : WRY_SETUP_SANDBOX_UP;
   setup->cgroup[0] = '\0';
@@ -180,13 +164,13 @@ static gboolean finish_network(const WryBirth *birth, int sock, WrySetupRun *run
 }
 
 /* Limits, network and the child's own file system are made at the same time. The sandbox's first programs start once they are limited, and meet the network when it stands. */
-static gboolean deliver(WryBirth *birth, int sock, pid_t pid, Setups *setups, WryRootReply *reply, GError **error) {
+static gboolean deliver(WryBirth *birth, int sock, const WryBorn *born, Setups *setups, WryRootReply *reply, GError **error) {
   const char *vmi = birth->request->vmi;
   WrySetupReply limits;
   int none[WRY_MAX_SETUP_FDS];
   guint n = 0;
-  if (!begin_network(birth->context, birth->request, pid, setups, error) || !wry_sandbox_cgroup_attach(birth->context, vmi, pid, error) ||
-      !note_init(birth->context, vmi, pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups->limits, &limits, none, &n, error) ||
+  if (!begin_network(birth->context, birth->request, born->netns, setups, error) || !wry_sandbox_cgroup_attach(birth->context, vmi, born->pid, error) ||
+      !note_init(birth->context, vmi, born->pid, error) || !wry_birth_ready(sock, error) || !wry_setup_finish(&setups->limits, &limits, none, &n, error) ||
       !wry_init_tell(sock, birth->uid, NULL, NULL, error) || !finish_network(birth, sock, &setups->network, &reply->setup, error))
     return FALSE;
   reply->setup.cgroup_version = limits.cgroup_version;
@@ -199,7 +183,7 @@ static gboolean give_birth(WryBirth *birth, WryRootReply *reply, int *ret_pidfd,
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return wry_errno(error, errno, "socket pair");
   wry_autofd int ours = pair[0];
-  wry_autofd int pidfd = -1;
+  g_auto(WryBorn) born = {.pidfd = -1, .netns = -1};
   g_auto(Setups) setups = {{.sock = -1}, {.sock = -1}};
   birth->sync = pair[1];
   if (stat_node(birth->context, KVM_NODE, &kvm))
@@ -210,21 +194,19 @@ static gboolean give_birth(WryBirth *birth, WryRootReply *reply, int *ret_pidfd,
   if (!birth->binds)
     return FALSE;
   birth->log = open_log(birth->context, birth->request, birth->uid);
-  pid_t pid = wry_birth_clone(birth, &pidfd, error);
-  if (pid < 0)
+  if (!wry_birth_sandbox(birth, &born, error))
     return FALSE;
   wry_fd_close(&birth->sync);
-  if (!deliver(birth, ours, pid, &setups, reply, error))
+  if (!deliver(birth, ours, &born, &setups, reply, error))
     return FALSE;
-  reply->pid = pid;
+  reply->pid = born.pid;
   reply->alive = 1;
-  *ret_pidfd = g_steal_fd(&pidfd);
+  *ret_pidfd = g_steal_fd(&born.pidfd);
   return TRUE;
 }
 
 gboolean wry_sandbox_start(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
-  static const char *const argv[] = {INIT_PROGRAM, NULL};
-  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, request->slot), .sync = -1, .log = -1, .mask = 027, .argv = argv};
+  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, request->slot), .sync = -1, .log = -1, .kind = WRY_BIRTH_INIT};
   reply->uid = birth.uid;
   if (wry_sandbox_cgroup_pids(context, request->vmi, NULL, 0) != 0) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_EXISTS, "sandbox %s has processes already", request->vmi);

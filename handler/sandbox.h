@@ -1,5 +1,6 @@
 #pragma once
-/* The local sandbox, made by the root half: what a pod is to a cluster. Private to handler/priv.c and handler/sandbox_*.c. */
+/* The local sandbox, made by the root half: what a pod is to a cluster. Private to handler/priv.c and handler/sandbox*.c. */
+#include "handler/birth.h"
 #include "handler/root.h"
 
 #define WRY_SANDBOX_HIERARCHIES 12u
@@ -35,10 +36,8 @@ typedef struct {
 void wry_bind_free(WryBind *bind);
 GPtrArray *wry_sandbox_volumes(const WryPrivContext *context, const WryRootRequest *request, uid_t uid, GError **error);
 
-/* sandbox_mounts.c. First in the root half: all binds of a sandbox as detached mounts (elements: WryBind). Then in the child, as root, in its own mount namespace: builds the
- * tree from them and makes it the root. */
+/* sandbox_mounts.c: all binds of a sandbox as detached mounts. Elements: WryBind. */
 GPtrArray *wry_sandbox_binds(const WryPrivContext *context, const WryRootRequest *request, uid_t uid, GError **error);
-gboolean wry_sandbox_enter_root(GPtrArray *binds, uid_t uid, GError **error);
 
 /* sandbox_setup.c: a run of `launcher setup`, begun and, while the caller did something else, finished. `fds` are passed on; sockets that come back are written to ret_fds (owned).
  * Finish leaves the run cleared, whatever came of it; abandon ends one that is not to be finished, and takes a cleared one too. */
@@ -50,26 +49,29 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WrySetupRun, wry_setup_abandon)
 /* Begun and finished at once, for what takes and gives no descriptors. */
 gboolean wry_sandbox_setup(const WryPrivContext *context, const WrySetupRequest *request, WrySetupReply *ret_reply, GError **error);
 
-/* sandbox_birth.c: the child of a start, from clone to exec. */
-
+/* sandbox_birth.c: what is asked of the birth helper. */
 typedef struct {
   const WryPrivContext *context;
   const WryRootRequest *request;
   GPtrArray *binds;
   uid_t uid;
   gid_t kvm_gid;
-  int sync;      /* child's end: 'r' out = root entered; then what init is told comes in (setup.h) */
+  int sync;      /* the first process's end: 'r' out = root entered; then what init is told comes in (setup.h) */
   int log;       /* stderr of the sandbox */
-  mode_t mask;   /* umask of the program */
-  gboolean reap; /* the program is no init: pid 1 stays what it is here, starts it, reaps everything and ends with its status */
-  const char *const *argv; /* the program in the sandbox, NULL-terminated */
+  WryBirthKind kind;
 } WryBirth;
 void wry_birth_clear(WryBirth *birth);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WryBirth, wry_birth_clear)
-/* Clones the first process; it enters its root, says so on `ours` (the other end of birth->sync), waits for a datagram there and becomes birth->argv. */
-pid_t wry_birth_clone(const WryBirth *birth, int *ret_pidfd, GError **error);
+/* A new process, a child of this one. netns: of a sandbox. */
+typedef struct { pid_t pid; int pidfd, netns; } WryBorn;
+void wry_born_clear(WryBorn *born);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WryBorn, wry_born_clear)
+/* Makes the first process; it enters its root, says so on the other end of birth->sync, waits for a datagram there and becomes the program of birth->kind. */
+gboolean wry_birth_sandbox(const WryBirth *birth, WryBorn *ret_born, GError **error);
 /* Waits for its word: ready, or the step that failed. */
 gboolean wry_birth_ready(int ours, GError **error);
+/* A `launcher setup` with `sync` as its socket. */
+gboolean wry_birth_setup(const WryPrivContext *context, int sync, WryBorn *ret_born, GError **error);
 
 /* sandbox.c */
 /* One message for init: its start (`network` NULL) or, later, the sockets that setup made. */

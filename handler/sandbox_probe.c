@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 
 #define PROBE_TIMEOUT_MS 120000
-#define PROBE_PROGRAM "/opt/wherry/launcher"
 
 /* What the child said after its start: nothing, or the step that failed. */
 static gboolean child_came_to_exec(int ours, GError **error) {
@@ -36,29 +35,28 @@ static gboolean run_in_sandbox(WryBirth *birth, int *ret_status, GError **error)
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return wry_errno(error, errno, "socket pair");
   wry_autofd int ours = pair[0];
-  wry_autofd int pidfd = -1;
+  g_auto(WryBorn) born = {.pidfd = -1, .netns = -1};
   birth->sync = pair[1];
-  pid_t pid = wry_birth_clone(birth, &pidfd, error);
-  if (pid < 0)
+  if (!wry_birth_sandbox(birth, &born, error))
     return FALSE;
   wry_fd_close(&birth->sync);
   gboolean ok = wry_birth_ready(ours, error) && send(ours, "g", 1, MSG_NOSIGNAL) == 1;
-  struct pollfd p = {.fd = pidfd, .events = POLLIN};
+  struct pollfd p = {.fd = born.pidfd, .events = POLLIN};
   if (ok && poll(&p, 1, PROBE_TIMEOUT_MS) != 1) {
-    g_set_error(error, WRY_ERROR, WRY_ERROR_TIMEOUT, "%s %s did not end in %d s", birth->argv[0], birth->argv[1], PROBE_TIMEOUT_MS / 1000);
+    g_set_error(error, WRY_ERROR, WRY_ERROR_TIMEOUT, "the node's probe did not end in %d s", PROBE_TIMEOUT_MS / 1000);
     ok = FALSE;
   }
   if (!ok)
-    pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-  if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) != 0)
+    pidfd_send_signal(born.pidfd, SIGKILL, NULL, 0);
+  if (waitid(P_PIDFD, (id_t)born.pidfd, &info, WEXITED) != 0)
     return wry_errno(error, errno, "wait for the probe");
   *ret_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
   return ok && child_came_to_exec(ours, error);
 }
 
-static gboolean probe(const WryPrivContext *context, gboolean kvm, const char *const *argv, int *ret_status, GError **error) {
+static gboolean probe(const WryPrivContext *context, gboolean kvm, WryBirthKind kind, int *ret_status, GError **error) {
   g_autofree WryRootRequest *request = g_new0(WryRootRequest, 1);
-  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, 0), .sync = -1, .log = -1, .mask = 022, .reap = TRUE, .argv = argv};
+  g_auto(WryBirth) birth = {.context = context, .request = request, .uid = wry_sandbox_uid(context, 0), .sync = -1, .log = -1, .kind = kind};
   struct stat node;
   g_strlcpy(request->vmi, "probe", sizeof request->vmi);
   g_strlcpy(request->vm, "probe", sizeof request->vm);
@@ -94,19 +92,17 @@ static gboolean publish_cache(const WryPrivContext *context, GError **error) {
 }
 
 gboolean wry_sandbox_probe(const WryPrivContext *context, guint32 mode, WryRootReply *reply, GError **error) {
-  static const char *const kvm_argv[] = {PROBE_PROGRAM, "probe-kvm", NULL};
-  static const char *const caps_argv[] = {PROBE_PROGRAM, "probe", "--root", "/run/wherry/state/libvirt", NULL};
   int status = 0;
   reply->kvm_present = wry_vexists(context->host_root_fd, "dev/kvm");
   reply->kvm_usable = reply->kvm_present && mode == 1;
   reply->landlock_abi = (guint32)wry_ll_abi();
   reply->cgroup_version = (uint8_t)wry_sandbox_cgroup_version();
   if (reply->kvm_present && mode == 0) {
-    if (!probe(context, TRUE, kvm_argv, &status, error))
+    if (!probe(context, TRUE, WRY_BIRTH_PROBE_KVM, &status, error))
       return FALSE;
     reply->kvm_usable = status == 0;
   }
-  if (!probe(context, reply->kvm_usable, caps_argv, &status, error))
+  if (!probe(context, reply->kvm_usable, WRY_BIRTH_PROBE, &status, error))
     return FALSE;
   if (status != 0) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_FAILED, "launcher probe ended with status %d (see state/vms/probe/launcher.log)", status);

@@ -1,23 +1,16 @@
-/* Runs of `launcher setup`: the root half starts one with a socket pair on fd 3, sends the request and the namespace fds in one datagram and waits for the one reply. The
- * program ends by itself; it is killed when it has not answered in time. It is started by posix_spawn with an empty environment and, since root's uid gives the root half nothing
- * (SECBIT_NOROOT), with the capabilities that it needs as ambient ones. */
+/* Runs of `launcher setup`: the root half has one started with a socket pair on fd 3, sends the request and the namespace fds in one datagram and waits for the one reply. The
+ * program ends by itself; it is killed when it has not answered in time. The birth helper starts it (birth.c). */
 #include "handler/sandbox.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
-#include "wherry/isolate.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #define SETUP_TIMEOUT_MS 15000
-
-static const int setup_capabilities[] = {CAP_SYS_ADMIN + 1, CAP_NET_ADMIN + 1, CAP_NET_RAW + 1, CAP_NET_BIND_SERVICE + 1, CAP_DAC_OVERRIDE + 1, 0};
 
 static gboolean send_request(int sock, const WrySetupRequest *request, const int *fds, guint n_fds, GError **error) {
   union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int) * WRY_MAX_SETUP_FDS)]; } control = {0};
@@ -58,39 +51,17 @@ static gboolean receive_reply(int sock, WrySetupReply *reply, int *ret_fds, guin
   return TRUE;
 }
 
-static pid_t start(const WryPrivContext *context, int sock, GError **error) {
-  g_autofree char *program = g_build_filename(context->options->libexec, "launcher-setup", NULL);
-  char *const argv[] = {program, NULL};
-  char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attr;
-  sigset_t none;
-  pid_t pid = -1;
-  sigemptyset(&none);
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, sock, 3);
-  posix_spawnattr_init(&attr);
-  posix_spawnattr_setsigmask(&attr, &none);
-  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-  int problem = posix_spawn(&pid, program, &actions, &attr, argv, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attr);
-  if (problem != 0) {
-    wry_errno(error, problem, "start of launcher setup");
-    return -1;
-  }
-  return pid;
-}
-
 gboolean wry_setup_begin(const WryPrivContext *context, const WrySetupRequest *request, const int *fds, guint n_fds, WrySetupRun *ret_run, GError **error) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return wry_errno(error, errno, "socket pair");
   wry_autofd int theirs = pair[1];
   *ret_run = (WrySetupRun){.sock = pair[0]};
-  ret_run->pid = wry_isolate_ambient(setup_capabilities, error) ? start(context, theirs, error) : -1;
-  wry_isolate_ambient(NULL, NULL);
-  if (ret_run->pid > 0 && send_request(ret_run->sock, request, fds, n_fds, error))
+  g_auto(WryBorn) born = {.pidfd = -1, .netns = -1};
+  if (!wry_birth_setup(context, theirs, &born, error))
+    g_prefix_error(error, "start of launcher setup: ");
+  ret_run->pid = born.pid;
+  if (born.pid > 0 && send_request(ret_run->sock, request, fds, n_fds, error))
     return TRUE;
   wry_setup_abandon(ret_run);
   return FALSE;

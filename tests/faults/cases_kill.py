@@ -44,9 +44,9 @@ class Killer:
 
 
 def killer_of(world, target, operation, at):
-    """Of `launcher run` a start makes a new one: it is found below the root half, which starts the sandbox."""
+    """Of `launcher run` a start makes a new one: it is found below the birth helper, which starts the sandbox."""
     if target == "run" and operation == "start":
-        return Killer(world, world.half("root"), at, "run")
+        return Killer(world, world.half("birth"), at, "run")
     if target == "run":
         return Killer(world, world.root.sandbox_pids("vm")["launcher"][0], at)
     return Killer(world, world.half(target), at)
@@ -141,6 +141,11 @@ def root_start(bed):
     kill_points(bed.world(), "root", "start")
 
 
+@case("kill -9 of the birth helper at any system call of a start")
+def birth_start(bed):
+    kill_points(bed.world(), "birth", "start")
+
+
 @case("kill -9 of launcher run at any system call of a start")
 def run_start(bed):
     kill_points(bed.world(), "run", "start")
@@ -154,6 +159,11 @@ def main_stop(bed):
 @case("kill -9 of the root half at any system call of a stop")
 def root_stop(bed):
     kill_points(bed.world(), "root", "stop")
+
+
+@case("kill -9 of the birth helper at any system call of a stop")
+def birth_stop(bed):
+    kill_points(bed.world(), "birth", "stop")
 
 
 @case("kill -9 of launcher run at any system call of a stop")

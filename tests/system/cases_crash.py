@@ -11,17 +11,18 @@ from system.root import until
 
 LONG = bool(os.environ.get("WRY_TEST_LONG"))
 # Which half, and at the how-manieth call of one kind: whichever kind comes to it first.
-POINTS = [(half, count) for half in ("main", "root") for count in (range(1, 40) if LONG else (1, 7))]
+POINTS = [(half, count) for half in ("main", "root", "birth") for count in (range(1, 40) if LONG else (1, 7))]
 
 
 class Trap:
-    """Kills one half of the handler at its count-th system call of some kind from now on."""
+    """Kills one half of the handler, or the birth helper, at its count-th system call of some kind from now on."""
 
     hits = 0
 
     def __init__(self, root, half, count):
         self.pid = root.half(half)
-        self.process = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject=all:signal=SIGKILL:when={count}", "-p", str(self.pid)],
+        follow = [] if half == "birth" else ["-f"]  # what the helper makes is not it
+        self.process = subprocess.Popen(["strace", *follow, "-qq", "-o", "/dev/null", "-e", f"inject=all:signal=SIGKILL:when={count}", "-p", str(self.pid)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with contextlib.suppress(OSError):
             until(5, "traced", lambda: self.process.poll() is not None or self.tracer() != 0, 0.01)
@@ -50,7 +51,7 @@ def converge(root, ask, reached):
     until(40, "converged", look, 0.05)
 
 
-@case("kill -9 of either half at sampled system calls of a start and of a stop: the VM comes to what is wanted, and never twice")
+@case("kill -9 of either half and of the birth helper at sampled system calls of a start and of a stop: the VM comes to what is wanted, and never twice")
 def crash_points(bed):
     if not shutil.which("strace"):
         raise Skip("strace is not installed")

@@ -1,6 +1,7 @@
 """What is seen of a running VM from outside: processes, capabilities, limits; and that nothing is left behind."""
 import os
 import re
+import signal
 
 from bed.suite import case, check
 from system.manifests import sector
@@ -38,6 +39,20 @@ def handler_processes(bed):
         check(int(s["CapEff"], 16) == 0, f"CapEff of {pid}: {s['CapEff']}")
         if int(s["Uid"].split()[0]) != 0:
             check(int(s["CapPrm"], 16) == 0 and int(s["CapBnd"], 16) == 0 and s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"main: {s}")
+
+
+@case("the birth helper's end is the root half's end: both come again, a VM runs on, the next one starts")
+def birth_ends(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("older"))
+    root.running("older")
+    qemu, helper, half = root.qemu_pid("older"), root.half("birth"), root.half("root")
+    os.kill(helper, signal.SIGKILL)
+    until(10, "the root half and its helper are others", lambda: root.half("birth") not in (None, helper) and root.half("root") not in (None, half))
+    until(20, "the control socket answers", lambda: root.try_ctl("version").returncode == 0)
+    root.apply(sector("younger"))
+    root.running("younger")
+    check(root.qemu_pid("older") == qemu, "the VM that ran is not touched")
 
 
 @case("namespaces of a VM are not the host's, and its file system shows nothing of it")

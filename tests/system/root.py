@@ -176,11 +176,12 @@ class Root:
         self.start()
 
     def half(self, role):
-        """The process that is the handler's half: a child of the one that was started; None while there is none."""
+        """The process that is the handler's half: a child of the one that was started; the birth helper is the root half's. None while there is none."""
+        parent = self.half("root") if role == "birth" else self.handler.pid
         for pid in self.handler_pids(f"--role={role}"):
             with contextlib.suppress(OSError):
                 with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                    if int(file.read().rsplit(")", 1)[1].split()[1]) == self.handler.pid:
+                    if int(file.read().rsplit(")", 1)[1].split()[1]) == parent:
                         return pid
         return None
 
