@@ -22,6 +22,10 @@ static gboolean powered_off(const WryEndFacts *f) {
   return f->guest_shutdown;
 }
 
+static gboolean never_ran(const WryEndFacts *f) {
+  return f->killed && f->untouched;
+}
+
 static gboolean killed(const WryEndFacts *f) {
   return f->killed || !f->started;
 }
@@ -93,6 +97,7 @@ static const struct {
   {seccomp, "Shutoff", "Crashed", "SeccompKill", say_seccomp},
   {panicked, "Crashed", "Panicked", "GuestPanicked", say_panic},
   {powered_off, "Shutoff", "Shutdown", NULL, NULL},
+  {never_ran, "Shutoff", "Shutdown", NULL, NULL},
   {killed, "Shutoff", "Destroyed", NULL, NULL},
   {signalled, "Shutoff", "Crashed", "QEMUKilled", say_signal},
   {from_outside, "Shutoff", "Crashed", "QEMUKilled", say_outside},

@@ -10,6 +10,7 @@ typedef struct {
   gboolean panicked;
   gboolean killed;
   gboolean user_paused;
+  gboolean untouched;      /* started paused, and no instruction of the guest has run */
 } WryFacts;
 
 /* All zero when there is no file, or one that cannot be read. */

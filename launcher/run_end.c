@@ -102,6 +102,7 @@ static WryEndFacts facts_of(const WryRun *run, const char *log_tail) {
     .host_signal = run->facts.host_signal,
     .panicked = run->facts.panicked,
     .killed = run->facts.killed,
+    .untouched = run->facts.untouched,
     .off_reason = last.state == WRY_VIRT_OFF ? last.reason : NULL,
     .log_tail = log_tail,
   };

@@ -89,6 +89,7 @@ static void do_suspend(WryRun *run, WryRequest *request) {
 }
 
 static void do_resume(WryRun *run, WryRequest *request) {
+  wry_run_note(run, &run->facts.untouched, FALSE);
   wry_run_operate(run, WRY_VIRT_RESUME, request);
 }
 
@@ -109,7 +110,12 @@ static void set_deadline(WryRun *run, WryRequest *request) {
   }
 }
 
+/* A guest that has never run has nothing to shut down. */
 static void do_ask(WryRun *run, WryRequest *request) {
+  if (run->facts.untouched) {
+    wry_run_feed(run, WRY_VM_EV_KILL, request);
+    return;
+  }
   if (request || run->deadline == 0)
     set_deadline(run, request);
   wry_run_ask(run);

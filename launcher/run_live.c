@@ -100,6 +100,7 @@ static void note_running(WryRun *run) {
   wry_run_note(run, &run->facts.guest_shutdown, FALSE);
   wry_run_note(run, &run->facts.host_signal, FALSE);
   wry_run_note(run, &run->facts.user_paused, FALSE);
+  run->report->userPaused = (WryOptBool){TRUE, FALSE};
 }
 
 static void on_changed(WryVirtStatus status, gpointer data) {
@@ -212,8 +213,17 @@ static void agent_was_asked(const char *text, const GError *error, gpointer data
     wry_log(WRY_LOG_INFO, "the guest agent did not shut the guest down", "why", error->message, NULL);
 }
 
-/* First the agent when there is one; the power button without one, and with every further time. */
+static void resumed_to_stop(const char *text, const GError *error, gpointer data) {
+  (void)text;
+  (void)data;
+  if (error)
+    wry_log(WRY_LOG_WARNING, "the guest stands and cannot be told to shut down", "why", error->message, NULL);
+}
+
+/* First the agent when there is one; the power button without one, and with every further time. A guest that stands hears neither: it goes on first. */
 void wry_run_ask(WryRun *run) {
+  if (wry_virt_status(run->virt).state == WRY_VIRT_PAUSED)
+    wry_virt_do(run->virt, WRY_VIRT_RESUME, NULL, 0, resumed_to_stop, run);
   if (run->agent && !run->agent_busy) {
     run->agent_busy = TRUE;
     wry_virt_do(run->virt, WRY_VIRT_SHUTDOWN_AGENT, NULL, 0, agent_was_asked, run);

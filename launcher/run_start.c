@@ -252,6 +252,7 @@ void wry_run_start(WryRun *run) {
   make_report(run);
   wry_run_report(run);
   wry_run_serve_network(run);
+  wry_run_note(run, &run->facts.untouched, starts_paused(run));
   wry_virt_do(run->virt, starts_paused(run) ? WRY_VIRT_START_PAUSED : WRY_VIRT_START, run->xml, 0, started, run);
   g_clear_pointer(&run->xml, g_free);
 }

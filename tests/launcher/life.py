@@ -193,6 +193,31 @@ def starts_paused(bed):
         c.expect(b"READY\r\n")
 
 
+@case("a guest that stands goes on when it is told to stop, and shuts down; one that never ran is ended at once")
+def paused_stop(bed):
+    with bed.sandbox() as box:
+        peer = box.boot()
+        ready(peer)
+        check(peer.call("pause")[0]["code"] == 0, "pause")
+        peer.wait_state("Paused", "User")
+        began = time.monotonic()
+        peer.call("shutdown", graceSeconds=300)
+        status = ended(box, peer)
+        check(time.monotonic() - began < 4 and status["userPaused"] is False, f"shut down: {status}")
+    for restarted in (False, True):
+        with bed.sandbox(make_vmi(spec={"startStrategy": "Paused"})) as box:
+            peer = box.boot("Paused")
+            if restarted:
+                os.kill(box.pids()["launcher"][0], signal.SIGKILL)
+                peer = box.accept()
+                check(box.sync(peer)["code"] == 0, "synced again")
+                peer.wait_state("Paused")
+            began = time.monotonic()
+            peer.call("shutdown", graceSeconds=300)
+            ended(box, peer)
+            check(time.monotonic() - began < 4, "ended at once")
+
+
 @case("a bundle that cannot be is refused with its reason, and a start that fails is told")
 def bad_starts(bed):
     with bed.sandbox() as box:

@@ -206,6 +206,24 @@ def start_paused(bed):
     until(10, "Running", lambda: printable(root, "sleeper") == "Running")
 
 
+@case("a paused VM that is stopped goes on and shuts down; one that has never run is Stopped at once")
+def paused_stop(bed):
+    root = bed.root("bootsector", "guest")
+    root.apply(sector("sleeper", spec="startStrategy: Paused", grace=600))
+    root.apply(vm("dozing", grace=600))
+    until(30, "Paused", lambda: printable(root, "sleeper") == "Paused")
+    root.ctl("stop", "sleeper")
+    until(10, "Stopped", lambda: printable(root, "sleeper") == "Stopped")
+    root.running("dozing")
+    console = root.console("dozing")
+    console.expect("login:")
+    root.ctl("pause", "vm", "dozing")
+    until(10, "Paused", lambda: printable(root, "dozing") == "Paused")
+    root.ctl("stop", "dozing")
+    console.expect("going down", 30)
+    until(60, "Stopped", lambda: printable(root, "dozing") == "Stopped")
+
+
 @case("five VMs side by side, each with an address of its own")
 def five(bed):
     root = bed.root("bootsector")

@@ -22,6 +22,8 @@ static const End ends[] = {
   {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGKILL), .guest_shutdown = TRUE}, "Shutoff", "Shutdown", NULL, NULL}, /* libvirt was impatient */
   {{.started = TRUE, .has_status = TRUE, .killed = TRUE, .off_reason = "Shutdown"}, "Shutoff", "Destroyed", NULL, NULL},
   {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGKILL), .killed = TRUE}, "Shutoff", "Destroyed", NULL, NULL},
+  {{.started = TRUE, .has_status = TRUE, .killed = TRUE, .untouched = TRUE}, "Shutoff", "Shutdown", NULL, NULL},
+  {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGKILL), .untouched = TRUE}, "Shutoff", "Crashed", "QEMUKilled", "QEMU was ended by signal 9 (SIGKILL)"},
   {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGKILL)}, "Shutoff", "Crashed", "QEMUKilled", "QEMU was ended by signal 9 (SIGKILL)"},
   {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGSEGV) | 0x80}, "Shutoff", "Crashed", "QEMUKilled", "QEMU was ended by signal 11 (SIGSEGV)"},
   {{.started = TRUE, .has_status = TRUE, .status = KILLED(SIGSYS)}, "Shutoff", "Crashed", "SeccompKill", "QEMU made a system call that its policy forbids and was killed (SIGSYS)"},
@@ -183,9 +185,9 @@ START_TEST(facts_survive) {
 END_TEST
 
 START_TEST(facts_as_text) {
-  WryFacts facts = wry_facts_parse("runs=2 live guest-shutdown host-signal panicked killed user-paused");
+  WryFacts facts = wry_facts_parse("runs=2 live guest-shutdown host-signal panicked killed user-paused untouched");
   g_autofree char *text = wry_facts_print(&facts);
-  ck_assert_str_eq(text, "runs=2 live guest-shutdown host-signal panicked killed user-paused");
+  ck_assert_str_eq(text, "runs=2 live guest-shutdown host-signal panicked killed user-paused untouched");
   WryFacts odd = wry_facts_parse("nonsense runs=x live2 \x01");
   ck_assert(odd.runs == 0 && !odd.live);
 }
