@@ -6,13 +6,13 @@
 
 FUZZ_SECONDS ?= 10
 # quick ones first; a new folder with a `run` is a suite without a line here
-SUITES       ?= unit $(filter-out bench system node,$(patsubst tests/%/run,%,$(sort $(wildcard tests/*/run)))) system node
+SUITES       ?= unit $(filter-out bench cluster system node,$(patsubst tests/%/run,%,$(sort $(wildcard tests/*/run)))) system cluster node
 RUN          := tests/run --build $(BUILD)
 variant       = $(MAKE) --no-print-directory VARIANT=$(1) BUILD=$(BUILD)/$(1)
 
 .PHONY: deps
 deps:  ## install what is missing from Debian to build, run and test
-	@tools/deps build run test
+	@tools/deps build run test cluster
 
 # A second make: the first one was parsed before the libraries were installed.
 .PHONY: test
