@@ -167,15 +167,17 @@ static WryJson *object_schema(const WryType *type, CrdTexts *texts) {
 }
 
 /* --- the object itself --------------------------------------------------------------------------------------------------------------------------------------------- */
-static const char *const own[] = {"apiVersion", "kind", "metadata"};
+static const char *const own[] = {"apiVersion", "kind"};
 
+/* Of metadata the API server lets nothing be said, not even a description. */
 static void put_type_meta(WryJson *properties, CrdTexts *texts) {
   for (guint i = 0; i < G_N_ELEMENTS(own); i++) {
     g_autofree char *at = g_strdup_printf("Object.%s", own[i]);
-    WryJson *schema = typed(strcmp(own[i], "metadata") ? "string" : "object");
+    WryJson *schema = typed("string");
     describe(schema, at, texts);
     json_object_object_add(properties, own[i], schema);
   }
+  json_object_object_add(properties, "metadata", typed("object"));
 }
 
 static void put_status(WryJson *properties, const CrdKind *kind, CrdTexts *texts) {
