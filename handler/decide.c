@@ -5,6 +5,8 @@
  * Relies on: contract 3.7. */
 #include "handler/decide.h"
 
+#include <string.h>
+
 #include "wherry/limits.h"
 
 typedef enum { ABSENT, LIVE, SUCCEEDED, FAILED, LEAVING, SITUATIONS } Situation;
@@ -42,10 +44,10 @@ static gboolean wants_one(Rule rule, const WrySeen *seen) {
   return rule == MAKE || (rule == MAKE_IF_NEW && fresh) || (rule == MAKE_IF_ASKED && seen->start) || (rule == MAKE_IF_EITHER && (fresh || seen->start));
 }
 
-/* Back-off holds for the strategies that restart by themselves; a person's request does not wait. */
-static gboolean must_wait(const WrySeen *seen) {
-  return seen->retry_seconds > 0 && (seen->strategy == WRY_STRATEGY_ALWAYS || seen->strategy == WRY_STRATEGY_RERUN || seen->strategy == WRY_STRATEGY_ONCE);
-}
+gboolean wry_strategy_automatic(WryStrategy strategy) { return strategy == WRY_STRATEGY_ALWAYS || strategy == WRY_STRATEGY_RERUN || strategy == WRY_STRATEGY_ONCE; }
+
+/* A person's request does not wait. */
+static gboolean must_wait(const WrySeen *seen) { return seen->retry_seconds > 0 && wry_strategy_automatic(seen->strategy); }
 
 static void apply(Rule rule, const WrySeen *seen, WryDecision *decision) {
   if (rule == DROP || rule == DROP_AND_RERUN) {
@@ -74,8 +76,37 @@ WryDecision wry_decide(const WrySeen *seen) {
   return decision;
 }
 
+gboolean wry_decision_requests(const WryDecision *decision, WryGuestState *state) {
+  if (decision->pop_start) state->startRequested = state->startPaused = (WryOptBool){FALSE, FALSE};
+  if (decision->pop_stop || (state->stopRequested && state->vmi && strcmp(state->stopRequested, state->vmi->uid) != 0)) g_clear_pointer(&state->stopRequested, g_free);
+  if (decision->ask_start) state->startRequested = (WryOptBool){TRUE, TRUE};
+  return decision->pop_start || decision->pop_stop || decision->ask_start;
+}
+
+gboolean wry_decision_settle(WryStrategy strategy, WryGuestState *state) {
+  const char *name = strategy == WRY_STRATEGY_SINGLE ? "Once" : wry_strategy_name(strategy);
+  if (g_strcmp0(state->acted, name) == 0) return FALSE;
+  if (!wry_strategy_automatic(strategy)) state->failures = state->retryAt = (WryOptInt){FALSE, 0};
+  g_free(state->acted);
+  state->acted = g_strdup(name);
+  return TRUE;
+}
+
 gint64 wry_backoff_seconds(gint64 count, double jitter) {
   if (count <= 0) return 0;
   gint64 base = count > 100 ? WRY_BACKOFF_MAX_SECONDS : (gint64)WRY_BACKOFF_STEP_SECONDS * count * count;
   return MIN(base + (gint64)((double)base * 0.5 * CLAMP(jitter, 0.0, 1.0)), (gint64)WRY_BACKOFF_MAX_SECONDS);
+}
+
+void wry_start_failed(WryGuestState *state, const WryInstance *vmi, gint64 now, double jitter) {
+  if (wry_opt_bool(vmi->reachedRunning, FALSE) || vmi->deletionTimestamp) return;
+  state->failures = (WryOptInt){TRUE, state->failures.v + 1};
+  state->retryAt = (WryOptInt){TRUE, now + wry_backoff_seconds(state->failures.v, jitter)};
+  g_free(state->failedUid);
+  state->failedUid = g_strdup(vmi->uid);
+}
+
+void wry_start_forgiven(WryGuestState *state) {
+  state->failures = state->retryAt = (WryOptInt){FALSE, 0};
+  g_clear_pointer(&state->failedUid, g_free);
 }

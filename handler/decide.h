@@ -31,6 +31,16 @@ typedef struct {
 } WryDecision;
 
 WryDecision wry_decide(const WrySeen *seen);
+/* What a decision changes in the requests; TRUE when it may lead to another decision. */
+gboolean wry_decision_requests(const WryDecision *decision, WryGuestState *state);
+/* Notes that the strategy was acted upon; one that does not restart by itself forgives failures. TRUE when that is news. */
+gboolean wry_decision_settle(WryStrategy strategy, WryGuestState *state);
 
 /* Crash-loop back-off after `count` failures in a row: 10 s x count squared plus up to half of it as `jitter` (0..1) says, at most 300 s (contract 3.7). */
 gint64 wry_backoff_seconds(gint64 count, double jitter);
+/* A start of the VM failed: its VMI ended without having reached Running, and nobody had asked for its end. Counts it and sets when the next may be. */
+void wry_start_failed(WryGuestState *state, const WryInstance *vmi, gint64 now, double jitter);
+/* It runs, or nobody restarts it by itself any more. */
+void wry_start_forgiven(WryGuestState *state);
+/* Run strategies that start a VM again by themselves, so that back-off holds for them. */
+gboolean wry_strategy_automatic(WryStrategy strategy);

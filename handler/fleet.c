@@ -201,25 +201,6 @@ static void forget(WryGuest *guest) {
 }
 
 /* --- a turn -------------------------------------------------------------------------------------------------------------------------------------------- */
-static gboolean pop_requests(WryGuest *guest, const WryDecision *decision) {
-  WryGuestState *state = guest->object->state;
-  if (decision->pop_start) state->startRequested = state->startPaused = (WryOptBool){FALSE, FALSE};
-  if (decision->pop_stop || (state->stopRequested && state->vmi && strcmp(state->stopRequested, state->vmi->uid) != 0)) g_clear_pointer(&state->stopRequested, g_free);
-  if (decision->ask_start) state->startRequested = (WryOptBool){TRUE, TRUE};
-  return decision->pop_start || decision->pop_stop || decision->ask_start;
-}
-
-static gboolean settle(WryGuest *guest, WryStrategy strategy) {
-  WryGuestState *state = guest->object->state;
-  const char *name = strategy == WRY_STRATEGY_SINGLE ? "Once" : wry_strategy_name(strategy);
-  if (g_strcmp0(state->acted, name) == 0) return FALSE;
-  gboolean automatic = strategy == WRY_STRATEGY_ALWAYS || strategy == WRY_STRATEGY_RERUN || strategy == WRY_STRATEGY_ONCE;
-  if (!automatic) state->failures = state->retryAt = (WryOptInt){FALSE, 0};
-  g_free(state->acted);
-  state->acted = g_strdup(name);
-  return TRUE;
-}
-
 /* Carries one decision out; TRUE when there may be another. */
 static gboolean act(WryGuest *guest, const WryDecision *decision) {
   switch (decision->act) {
@@ -246,11 +227,11 @@ static void decide_and_act(WryGuest *guest) {
     }
     WrySeen seen = wry_guest_seen(guest);
     WryDecision decision = wry_decide(&seen);
-    changed = pop_requests(guest, &decision) || changed;
+    changed = wry_decision_requests(&decision, guest->object->state) || changed;
     more = act(guest, &decision);
     changed = changed || more;
     gboolean failed = decision.act == WRY_DO_CREATE && !more;
-    if (decision.settle && !failed) changed = settle(guest, seen.strategy) || changed;
+    if (decision.settle && !failed) changed = wry_decision_settle(seen.strategy, guest->object->state) || changed;
   }
   guest->changed = changed;
 }

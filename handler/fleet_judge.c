@@ -93,13 +93,7 @@ static WryVerdict judge(WryGuest *guest) {
 }
 
 static void count_failure(WryGuest *guest) {
-  WryGuestState *state = guest->object->state;
-  const WryInstance *vmi = state->vmi;
-  if (wry_opt_bool(vmi->reachedRunning, FALSE) || vmi->deletionTimestamp || guest->fleet->closing || !wry_guest_is_vm(guest)) return;
-  state->failures = (WryOptInt){TRUE, state->failures.v + 1};
-  state->retryAt = (WryOptInt){TRUE, wry_now_seconds() + wry_backoff_seconds(state->failures.v, g_random_double())};
-  g_free(state->failedUid);
-  state->failedUid = g_strdup(vmi->uid);
+  if (!guest->fleet->closing && wry_guest_is_vm(guest)) wry_start_failed(guest->object->state, wry_guest_vmi(guest), wry_now_seconds(), g_random_double());
 }
 
 static void tell(WryGuest *guest, const WryVerdict *verdict) {

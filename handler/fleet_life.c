@@ -173,9 +173,7 @@ static void enter_life(WryGuest *guest, WryLife next) {
 }
 
 static void on_running(WryGuest *guest) {
-  WryGuestState *state = guest->object->state;
-  state->failures = state->retryAt = (WryOptInt){FALSE, 0};
-  g_clear_pointer(&state->failedUid, g_free);
+  wry_start_forgiven(guest->object->state);
   wry_guest_vmi_event(guest, FALSE, "Started", "VirtualMachineInstance started.");
   wry_fleet_save(guest, NULL);
 }

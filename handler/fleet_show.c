@@ -68,7 +68,8 @@ static gboolean restart_required(const WryGuest *guest) {
 }
 
 WryJson *wry_guest_vm_json(const WryGuest *guest) {
-  WryVmView view = {guest->object->typed, guest->object->state, wry_guest_strategy(guest), guest->object->removed, start_expected(guest), guest->object->problem, restart_required(guest)};
+  WryVmView view = {.vm = guest->object->typed, .state = guest->object->state, .strategy = wry_guest_strategy(guest), .removed = guest->object->removed, .start_expected = start_expected(guest),
+                    .problem = guest->object->problem, .restart_required = restart_required(guest)};
   WryJson *object = wry_status_vm(&view);
   put_version(object, guest->object->version);
   return object;

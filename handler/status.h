@@ -27,10 +27,14 @@ typedef struct {
   gboolean start_expected;       /* decide wants a VMI */
   const char *problem;           /* why the manifest's present text is not in force; NULL = it is */
   gboolean restart_required;     /* the VMI runs by an older template */
+  const char *problem_reason;    /* NULL: "InvalidManifest" */
+  gboolean unbound;              /* a claim of it is not bound yet */
 } WryVmView;
 
 /* status.printableStatus (contract 3.6). Static string. */
 const char *wry_status_printable(const WryVmView *view);
+/* The status alone. New reference. */
+WryJson *wry_status_vm_status(const WryVmView *view);
 /* The VM as an object. New reference. `now` for conditions that have no time of their own. */
 WryJson *wry_status_vm(const WryVmView *view);
 

@@ -26,11 +26,15 @@ static gboolean is_running(const WryVmView *view) { return phase_of(view) == WRY
 static gboolean is_paused(const WryVmView *view) { return is_running(view) && condition_is(view, "Paused", "True", NULL); }
 static gboolean lacks_pvc(const WryVmView *view) { return condition_is(view, "Synchronized", "False", "FailedPvcNotFound"); }
 static gboolean is_unschedulable(const WryVmView *view) { return condition_is(view, "PodScheduled", "False", "Unschedulable"); }
+static gboolean waits_for_binding(const WryVmView *view) {
+  WryPhase phase = phase_of(view);
+  return view->unbound && (vmi_of(view) ? phase < WRY_PHASE_SCHEDULED : view->start_expected);
+}
 static gboolean lacks_image(const WryVmView *view) { return condition_is(view, "Synchronized", "False", "ErrImagePull"); }
 static gboolean backs_off_pull(const WryVmView *view) { return condition_is(view, "Synchronized", "False", "ImagePullBackOff"); }
 
 static gboolean is_looping(const WryVmView *view) {
-  gboolean automatic = view->strategy == WRY_STRATEGY_ALWAYS || view->strategy == WRY_STRATEGY_RERUN || view->strategy == WRY_STRATEGY_ONCE;
+  gboolean automatic = wry_strategy_automatic(view->strategy);
   return gone(view) && view->state->failures.set && view->state->failures.v > 0 && automatic;
 }
 
@@ -40,8 +44,8 @@ static gboolean is_starting(const WryVmView *view) {
 
 static const struct { const char *status; Test test; } printable[] = {
   {"Terminating", is_terminating}, {"Stopping", is_stopping},        {"Paused", is_paused},      {"Running", is_running},
-  {"ErrorPvcNotFound", lacks_pvc}, {"ErrorUnschedulable", is_unschedulable}, {"ErrImagePull", lacks_image}, {"ImagePullBackOff", backs_off_pull},
-  {"Starting", is_starting},       {"CrashLoopBackOff", is_looping}, {"Stopped", gone},
+  {"ErrorPvcNotFound", lacks_pvc}, {"ErrorUnschedulable", is_unschedulable}, {"WaitingForVolumeBinding", waits_for_binding}, {"ErrImagePull", lacks_image},
+  {"ImagePullBackOff", backs_off_pull}, {"Starting", is_starting},   {"CrashLoopBackOff", is_looping}, {"Stopped", gone},
 };
 
 const char *wry_status_printable(const WryVmView *view) {
@@ -69,7 +73,7 @@ static WryJson *conditions_of(const WryVmView *view) {
     json_object_array_add(list, condition(from->type, from->status, from->reason, from->message, from->lastTransitionTime));
   }
   if (view->restart_required) json_object_array_add(list, condition("RestartRequired", "True", NULL, "a non-live-updatable field was changed in the template spec", NULL));
-  if (view->problem) json_object_array_add(list, condition("Failure", "True", "InvalidManifest", view->problem, NULL));
+  if (view->problem) json_object_array_add(list, condition("Failure", "True", view->problem_reason ? view->problem_reason : "InvalidManifest", view->problem, NULL));
   return list;
 }
 
@@ -107,7 +111,7 @@ static void put_requests(WryJson *status, const WryGuestState *state) {
     json_object_put(list);
 }
 
-static WryJson *status_of(const WryVmView *view) {
+WryJson *wry_status_vm_status(const WryVmView *view) {
   WryJson *status = json_object_new_object();
   json_object_object_add(status, "conditions", conditions_of(view));
   gboolean ready = condition_is(view, "Ready", "True", NULL);
@@ -135,6 +139,6 @@ WryJson *wry_status_vm(const WryVmView *view) {
   json_object_object_add(object, "apiVersion", json_object_new_string("kubevirt.io/v1"));
   json_object_object_add(object, "kind", json_object_new_string("VirtualMachine"));
   show_strategy(wry_json_get(object, "spec"), view->strategy);
-  json_object_object_add(object, "status", status_of(view));
+  json_object_object_add(object, "status", wry_status_vm_status(view));
   return object;
 }

@@ -218,10 +218,35 @@ START_TEST(printable_status) {
   if (printables[_i].paused) wry_condition_set(&state->vmi->conditions, "Paused", TRUE, "PausedByUser", NULL, NOW);
   if (printables[_i].condition) wry_condition_set(&state->vmi->conditions, printables[_i].condition, FALSE, printables[_i].reason, "m", NOW);
   if (printables[_i].failures) state->failures = (WryOptInt){TRUE, printables[_i].failures};
-  WryVmView view = {made, state, printables[_i].strategy, printables[_i].removed, printables[_i].expected, NULL, FALSE};
+  WryVmView view = {.vm = made, .state = state, .strategy = printables[_i].strategy, .removed = printables[_i].removed, .start_expected = printables[_i].expected};
   ck_assert_str_eq(wry_status_printable(&view), printables[_i].printable);
   wry_struct_free(&wry_vm_type, made);
   wry_struct_free(&wry_guest_state_type, state);
+}
+END_TEST
+
+/* Between an unschedulable pod and a missing image (contract 3.6). */
+START_TEST(waits_for_binding) {
+  const struct { WryPhase phase; gboolean expected; const char *condition, *reason, *printable; } rows[] = {
+      {WRY_PHASE_NONE, TRUE, NULL, NULL, "WaitingForVolumeBinding"},
+      {WRY_PHASE_NONE, FALSE, NULL, NULL, "Stopped"},
+      {WRY_PHASE_PENDING, TRUE, NULL, NULL, "WaitingForVolumeBinding"},
+      {WRY_PHASE_SCHEDULING, TRUE, "PodScheduled", "Unschedulable", "ErrorUnschedulable"},
+      {WRY_PHASE_SCHEDULING, TRUE, "Synchronized", "ErrImagePull", "WaitingForVolumeBinding"},
+      {WRY_PHASE_SCHEDULED, TRUE, NULL, NULL, "Starting"},
+      {WRY_PHASE_RUNNING, TRUE, NULL, NULL, "Running"},
+      {WRY_PHASE_SUCCEEDED, FALSE, NULL, NULL, "Stopped"},
+  };
+  WryVm *made = vm();
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    WryGuestState *state = wry_struct_new(&wry_guest_state_type);
+    if (rows[i].phase != WRY_PHASE_NONE) state->vmi = instance_in(rows[i].phase, "[]");
+    if (rows[i].condition) wry_condition_set(&state->vmi->conditions, rows[i].condition, FALSE, rows[i].reason, "m", NOW);
+    WryVmView view = {.vm = made, .state = state, .strategy = WRY_STRATEGY_ALWAYS, .start_expected = rows[i].expected, .unbound = TRUE};
+    ck_assert_str_eq(wry_status_printable(&view), rows[i].printable);
+    wry_struct_free(&wry_guest_state_type, state);
+  }
+  wry_struct_free(&wry_vm_type, made);
 }
 END_TEST
 
@@ -235,7 +260,7 @@ START_TEST(vm_object) {
   state->failures = (WryOptInt){TRUE, 2};
   state->retryAt = (WryOptInt){TRUE, 0};
   wry_status_conditions(state->vmi, TRUE, NOW);
-  WryVmView view = {made, state, WRY_STRATEGY_HALTED, FALSE, FALSE, "a.yaml:3: bad", TRUE};
+  WryVmView view = {.vm = made, .state = state, .strategy = WRY_STRATEGY_HALTED, .problem = "a.yaml:3: bad", .restart_required = TRUE};
   g_autoptr(WryJson) object = wry_status_vm(&view);
   const struct { const char *path, *text; } want[] = {
       {"spec.runStrategy", "Halted"}, {"status.created", "true"}, {"status.ready", "true"}, {"status.desiredGeneration", "3"}, {"status.observedGeneration", "2"},
@@ -263,6 +288,7 @@ int main(void) {
   tcase_add_test(tests, vmi_object);
   tcase_add_test(tests, reported_interfaces_win);
   tcase_add_loop_test(tests, printable_status, 0, G_N_ELEMENTS(printables));
+  tcase_add_test(tests, waits_for_binding);
   tcase_add_test(tests, vm_object);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
