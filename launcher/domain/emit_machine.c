@@ -81,7 +81,7 @@ void wry_emit_os(const WryDomainPlan *plan, WryXml *xml) {
   wry_xml_text(xml, plan->kernel, "kernel", NULL);
   wry_xml_text(xml, plan->initrd, "initrd", NULL);
   wry_xml_text(xml, plan->kernel_args, "cmdline", NULL);
-  /* Time to attach a console to a VM that starts paused. */
+  /* As KubeVirt has it for a VM that starts paused: time for the firmware's menu once it is let go. The guest boots ten seconds later for it. */
   if (spec->startStrategy && g_str_equal(spec->startStrategy, "Paused")) wry_xml_leaf(xml, "bootmenu", "enable", "yes", "timeout", "10000", NULL);
   if (bios_on_serial(spec->domain->firmware)) wry_xml_leaf(xml, "bios", "useserial", "yes", NULL);
   wry_xml_leaf(xml, "smbios", "mode", "sysinfo", NULL);
