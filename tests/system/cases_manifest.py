@@ -8,7 +8,7 @@ import time
 
 from bed.suite import case, check
 from system.manifests import sector
-from system.root import until
+from system.root import run, until
 
 
 def rows(text):
@@ -118,3 +118,17 @@ def watching(bed):
     phases = [part.split(":")[1] for part in watch.communicate(timeout=10)[0].split(";") if part.startswith("seen:")]
     order = [p for i, p in enumerate(phases) if p != "Pending" and (i == 0 or p != phases[i - 1])]  # Pending is over at once when nothing is waited for
     check(order == ["Scheduling", "Scheduled", "Running", "Succeeded"], f"phases: {phases}")
+
+
+@case("verbs that read write nothing: a root that is not there stays so, and has no images")
+def reading_verbs(bed):
+    program = os.path.join(bed.options.build, "wherryctl")
+    with tempfile.TemporaryDirectory() as folder:
+        nowhere = os.path.join(folder, "nowhere")
+        for words in (("get", "vm"), ("get", "vmi", "-o", "json"), ("describe", "vm", "a"), ("events",), ("logs", "a"), ("doctor",), ("version",), ("image", "rm", "a:1")):
+            result = run([program, "--root", nowhere, *words])
+            check(result.returncode == 1 and (result.stderr or words == ("doctor",)), f"{words}: {result}")
+        listed = run([program, "--root", nowhere, "image", "ls"])
+        check(listed.returncode == 0 and listed.stdout.split() == ["REFERENCE", "DIGEST", "SIZE", "AGE"], f"{listed}")
+        check(json.loads(run([program, "--root", nowhere, "image", "ls", "-o", "json"]).stdout) == [], "no images")
+        check(os.listdir(folder) == [], f"made: {os.listdir(folder)}")

@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_store(const WryArgs *args, GError **error) {
+/* Only what fills the store makes it: for the rest a store that is not there, -1 without an error, is one without images. */
+static gboolean open_store(const WryArgs *args, gboolean fills, int *ret_fd, GError **error) {
   g_autofree char *path = args->root ? g_build_filename(args->root, "images", NULL) : g_strdup("/var/lib/wherry/images");
-  int fd = wry_dir_make(path, 0755, error);
-  if (fd < 0)
-    g_prefix_error(error, "error: image store: ");
-  return fd;
+  g_autoptr(GError) why = NULL;
+  *ret_fd = fills ? wry_dir_make(path, 0755, &why) : wry_dir_open(path, &why);
+  if (*ret_fd >= 0 || (!fills && g_error_matches(why, WRY_ERROR, WRY_ERROR_NOT_FOUND)))
+    return TRUE;
+  g_propagate_prefixed_error(error, g_steal_pointer(&why), "error: image store: ");
+  return FALSE;
 }
 
 static const char *architecture(void) {
@@ -53,7 +56,7 @@ static int image_import(const WryArgs *args, int store, GError **error) {
 }
 
 static int image_ls(const WryArgs *args, int store, GError **error) {
-  g_autoptr(GPtrArray) images = wry_images_list(store, error);
+  g_autoptr(GPtrArray) images = store < 0 ? g_ptr_array_new() : wry_images_list(store, error);
   gboolean json = g_strcmp0(args->output, "json") == 0;
   g_autoptr(WryJson) list = json_object_new_array();
   if (!images)
@@ -80,6 +83,10 @@ static int image_rm(const WryArgs *args, int store, GError **error) {
   if (!args->args[1]) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "error: remove which image?");
     return 2;
+  }
+  if (store < 0) {
+    g_set_error(error, WRY_ERROR, WRY_ERROR_NOT_FOUND, "error: there is no image store, and no image %s in it", args->args[1]);
+    return 1;
   }
   if (!wry_images_remove(store, args->args[1], error)) {
     g_prefix_error(error, "error: ");
@@ -117,13 +124,13 @@ static int image_pull(const WryArgs *args, int store, GError **error) {
 }
 
 int wry_cmd_image(const WryArgs *args, GError **error) {
-  static const struct { const char *name; int (*run)(const WryArgs *args, int store, GError **error); } actions[] = {
-      {"import", image_import}, {"ls", image_ls}, {"rm", image_rm}, {"pull", image_pull}};
+  static const struct { const char *name; gboolean fills; int (*run)(const WryArgs *args, int store, GError **error); } actions[] = {
+      {"import", TRUE, image_import}, {"ls", FALSE, image_ls}, {"rm", FALSE, image_rm}, {"pull", TRUE, image_pull}};
   for (gsize i = 0; i < G_N_ELEMENTS(actions); i++) {
     if (strcmp(actions[i].name, args->args[0]) != 0)
       continue;
-    wry_autofd int store = open_store(args, error);
-    return store < 0 ? 1 : actions[i].run(args, store, error);
+    wry_autofd int store = -1;
+    return open_store(args, actions[i].fills, &store, error) ? actions[i].run(args, store, error) : 1;
   }
   g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "error: image %s: want import, ls, rm or pull", args->args[0]);
   return 2;
