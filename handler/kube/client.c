@@ -216,6 +216,7 @@ static void fly(WryKubeCall *call) {
   WryTransferRequest request = {
       .method = verbs[call->verb].method, .target = call->target, .content_type = verbs[call->verb].content_type, .accept = call->raw ? "application/json, */*" : "application/json", .body = call->body,
       .body_length = call->body ? strlen(call->body) : 0, .timeout_seconds = call->stream ? call->timeout_seconds : 0, .idle_seconds = call->idle_seconds,
+      .once = !verbs[call->verb].again,
   };
   call->stage = FLYING;
   call->generation = kube->config->generation;

@@ -12,7 +12,7 @@ typedef struct {
   const char *identity;    /* unique per process: "<node>_<uuid>" */
   guint duration_seconds;  /* others wait this long for a change before they take it. 0: 15 */
   guint renew_seconds;     /* a leader that fails for this long stops leading; less than duration_seconds. 0: 10 */
-  guint retry_seconds;     /* between attempts, with jitter up to 1.2 times more while not leading. 0: 2 */
+  guint retry_seconds;     /* between attempts, with jitter up to 1.2 times more while not leading; 2.2 times it is less than renew_seconds. 0: 2 */
 } WryKubeLeaseOptions;
 
 typedef struct {

@@ -40,6 +40,8 @@ struct WryTransfer {
   struct curl_slist *headers;
   const WryTransferCalls *calls;
   gpointer data;
+  char *body;        /* of a request that must not be sent twice */
+  gsize body_length, body_sent;
   guint idle_seconds;
   gint64 last_byte;
   guint idle, deadline; /* timers */
@@ -72,6 +74,7 @@ static void transfer_free(WryTransfer *transfer) {
   if (transfer->deadline) g_source_remove(transfer->deadline);
   curl_easy_cleanup(transfer->easy);
   curl_slist_free_all(transfer->headers);
+  g_free(transfer->body);
   g_free(transfer);
 }
 
@@ -314,16 +317,43 @@ static void set_connection(WryTransfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 }
 
+static size_t on_body(char *into, size_t size, size_t count, void *data) {
+  WryTransfer *transfer = data;
+  gsize length = MIN(size * count, transfer->body_length - transfer->body_sent);
+  memcpy(into, transfer->body + transfer->body_sent, length);
+  transfer->body_sent += length;
+  return length;
+}
+
+/* libcurl sends a request again by itself when a kept connection turns out to be dead, and asks for the body's start first. */
+static int on_rewind(void *data, curl_off_t offset, int origin) {
+  const WryTransfer *transfer = data;
+  return transfer->body_sent == 0 && offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+static void set_body(WryTransfer *transfer, const WryTransferRequest *request) {
+  CURL *easy = transfer->easy;
+  curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+  if (!request->once) {
+    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
+    return;
+  }
+  transfer->body = g_memdup2(request->body, request->body_length);
+  transfer->body_length = request->body_length;
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+  curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
+}
+
 static void set_request(WryTransfer *transfer, const WryTransferRequest *request) {
   WryTransport *transport = transfer->transport;
   CURL *easy = transfer->easy;
   g_autofree char *url = g_strconcat(transport->base, transport->prefix, request->target, NULL);
   curl_easy_setopt(easy, CURLOPT_URL, url);
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  if (request->body) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
-    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
-  }
+  if (request->body) set_body(transfer, request);
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
   add_header(transfer, "Content-Type", request->body ? request->content_type : NULL);
   add_header(transfer, "Accept", request->accept);

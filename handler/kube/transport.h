@@ -18,6 +18,7 @@ typedef struct {
   const char *accept;       /* copied */
   const char *body;         /* NULL: none. Copied */
   gsize body_length;
+  gboolean once;            /* never sent twice, whatever happens to the connection */
   guint timeout_seconds;    /* of the whole; 0: never */
   guint idle_seconds;       /* without a byte; 0: never */
 } WryTransferRequest;
