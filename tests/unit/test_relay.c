@@ -109,6 +109,7 @@ START_TEST(what_does_not_pass) {
   ck_assert_int_eq(send(rig.client, text, sizeof text - 1, 0), sizeof text - 1);
   g_autoptr(GByteArray) more = collect(&rig, rig.client, 4);
   guint8 byte;
+  ck_assert_uint_eq(more->len, 4);
   ck_assert_uint_eq(received(rig.peer, &byte, 1), 0);
   rig_down(&rig);
 }
@@ -195,7 +196,7 @@ START_TEST(broken_beginning) {
   rig_up(&rig, SERVER, (const guint8 *)"\xf0\x80\0\0\0\0", 6);
   ck_assert(!rig.ended);
   g_autoptr(GByteArray) last = collect(&rig, rig.client, 1000);
-  ck_assert(rig.ended && rig.why == WRY_RELAY_PROTOCOL);
+  ck_assert(rig.ended && rig.why == WRY_RELAY_PROTOCOL && last->len == 4);
   rig_down(&rig);
 }
 END_TEST
