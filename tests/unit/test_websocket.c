@@ -138,10 +138,12 @@ START_TEST(too_many_fragments) {
   g_byte_array_append(bytes, (const guint8 *)"\x02\x00", 2);
   for (guint i = 1; i <= WRY_WS_MAX_FRAGMENTS; i++) {
     g_autofree char *before = read_in(bytes->data, bytes->len, 7, FALSE, &code);
+    ck_assert_str_eq(before, "");
     ck_assert_uint_eq(code, 0);
     g_byte_array_append(bytes, (const guint8 *)"\x00\x00", 2);
   }
   g_autofree char *after = read_in(bytes->data, bytes->len, 7, FALSE, &code);
+  ck_assert_str_eq(after, "");
   ck_assert_uint_eq(code, WRY_WS_POLICY);
 }
 END_TEST
