@@ -38,7 +38,7 @@ static WryVmiReport *final_report(const WryGuest *guest) {
   return wry_decode(&wry_vmi_report_type, report, "", causes);
 }
 
-static WryVerdict of_report(const WryInstance *vmi) {
+static WryEnding of_report(const WryInstance *vmi) {
   return wry_status_verdict(vmi->report, vmi->object->spec, wry_instance_grace(vmi));
 }
 
@@ -49,15 +49,15 @@ static gboolean rebooted(const WryGuest *guest) {
 }
 
 /* Nobody said how it ended. */
-static WryVerdict of_handler(const WryGuest *guest) {
+static WryEnding of_handler(const WryGuest *guest) {
   const WryInstance *vmi = wry_guest_vmi(guest);
-  if (wry_instance_phase(vmi) <= WRY_PHASE_SCHEDULING && vmi->deletionTimestamp) return (WryVerdict){WRY_PHASE_FAILED, "NotStarted", "Stopped before the guest was started."};
+  if (wry_instance_phase(vmi) <= WRY_PHASE_SCHEDULING && vmi->deletionTimestamp) return (WryEnding){WRY_PHASE_FAILED, "NotStarted", "Stopped before the guest was started."};
   if (guest->end_reason && strcmp(guest->end_reason, "Killed") == 0 && wry_instance_grace(vmi) == 0)
-    return (WryVerdict){WRY_PHASE_SUCCEEDED, "Killed", "The guest was ended without a grace period."};
+    return (WryEnding){WRY_PHASE_SUCCEEDED, "Killed", "The guest was ended without a grace period."};
   for (gsize i = 0; guest->end_reason && i < G_N_ELEMENTS(own); i++)
-    if (strcmp(own[i].reason, guest->end_reason) == 0) return (WryVerdict){WRY_PHASE_FAILED, own[i].reason, own[i].message};
-  if (rebooted(guest)) return (WryVerdict){WRY_PHASE_FAILED, "NodeReboot", "The node went down while the guest ran."};
-  return (WryVerdict){WRY_PHASE_FAILED, "LauncherGone", "The VM's sandbox ended without a word."};
+    if (strcmp(own[i].reason, guest->end_reason) == 0) return (WryEnding){WRY_PHASE_FAILED, own[i].reason, own[i].message};
+  if (rebooted(guest)) return (WryEnding){WRY_PHASE_FAILED, "NodeReboot", "The node went down while the guest ran."};
+  return (WryEnding){WRY_PHASE_FAILED, "LauncherGone", "The VM's sandbox ended without a word."};
 }
 
 /* A node that goes down in order shuts its guests down: what they say then ("Shutdown") is not the guest's wish, and must not keep a VM down that is to run. */
@@ -67,15 +67,15 @@ static gboolean is_ours(const WryGuest *guest) {
 }
 
 /* A kill that nobody else knows the reason of. */
-static gboolean by_oom_killer(const WryGuest *guest, const WryVerdict *verdict) {
+static gboolean by_oom_killer(const WryGuest *guest, const WryEnding *verdict) {
   static const char *const unexplained[] = {"QEMUKilled", "LauncherGone", NULL};
   const WryFleetOptions *options = guest->fleet->options;
   return g_strv_contains(unexplained, verdict->reason) && wry_oom_kills(options->cgroup_fd, options->root_id, wry_guest_vmi(guest)->uid) > 0;
 }
 
-static WryVerdict verdict_of(WryGuest *guest) {
+static WryEnding verdict_of(WryGuest *guest) {
   WryInstance *vmi = wry_guest_vmi(guest);
-  WryVerdict verdict = of_report(vmi);
+  WryEnding verdict = of_report(vmi);
   if (verdict.phase == WRY_PHASE_NONE) {
     WryVmiReport *report = final_report(guest);
     if (report) {
@@ -87,8 +87,8 @@ static WryVerdict verdict_of(WryGuest *guest) {
   return verdict.phase == WRY_PHASE_NONE || is_ours(guest) ? of_handler(guest) : verdict;
 }
 
-static WryVerdict judge(WryGuest *guest) {
-  WryVerdict verdict = verdict_of(guest);
+static WryEnding judge(WryGuest *guest) {
+  WryEnding verdict = verdict_of(guest);
   return by_oom_killer(guest, &verdict) ? wry_status_oom() : verdict;
 }
 
@@ -96,7 +96,7 @@ static void count_failure(WryGuest *guest) {
   if (!guest->fleet->closing && wry_guest_is_vm(guest)) wry_start_failed(guest->object->state, wry_guest_vmi(guest), wry_now_seconds(), g_random_double());
 }
 
-static void tell(WryGuest *guest, const WryVerdict *verdict) {
+static void tell(WryGuest *guest, const WryEnding *verdict) {
   const WryInstance *vmi = wry_guest_vmi(guest);
   const char *detail = guest->end_message ? guest->end_message : vmi->report && vmi->report->message ? vmi->report->message : NULL;
   if (verdict->phase == WRY_PHASE_SUCCEEDED || strcmp(verdict->reason, NODE_SHUTDOWN) == 0) {
@@ -109,7 +109,7 @@ static void tell(WryGuest *guest, const WryVerdict *verdict) {
 
 void wry_guest_judge(WryGuest *guest) {
   WryInstance *vmi = wry_guest_vmi(guest);
-  WryVerdict verdict = judge(guest);
+  WryEnding verdict = judge(guest);
   g_autofree char *now = wry_now_text();
   g_free(vmi->reason);
   vmi->reason = g_strdup(verdict.phase == WRY_PHASE_FAILED ? verdict.reason : NULL);

@@ -49,19 +49,19 @@ static const struct { const char *failure, *message; } failures[] = {
   {"StartFailed", "The domain could not be started."},
 };
 
-WryVerdict wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec, gint64 grace) {
+WryEnding wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec, gint64 grace) {
   WryPhase phase = wry_status_phase(report, spec, grace);
-  if (!wry_phase_final(phase)) return (WryVerdict){WRY_PHASE_NONE, NULL, NULL};
+  if (!wry_phase_final(phase)) return (WryEnding){WRY_PHASE_NONE, NULL, NULL};
   for (gsize i = 0; report->failure && i < G_N_ELEMENTS(failures); i++)
-    if (strcmp(failures[i].failure, report->failure) == 0) return (WryVerdict){phase, failures[i].failure, failures[i].message};
-  if (g_strcmp0(report->reason, "Panicked") == 0) return (WryVerdict){phase, "GuestPanicked", PANICKED};
+    if (strcmp(failures[i].failure, report->failure) == 0) return (WryEnding){phase, failures[i].failure, failures[i].message};
+  if (g_strcmp0(report->reason, "Panicked") == 0) return (WryEnding){phase, "GuestPanicked", PANICKED};
   if (g_strcmp0(report->reason, "Destroyed") == 0)
-    return (WryVerdict){phase, "Killed", phase == WRY_PHASE_FAILED ? "The guest did not shut down within its grace period and was ended." : "The guest was ended without a grace period."};
-  if (phase == WRY_PHASE_SUCCEEDED) return (WryVerdict){phase, "GuestShutdown", "The guest shut down."};
-  return (WryVerdict){phase, "QEMUCrashed", "QEMU ended unexpectedly."};
+    return (WryEnding){phase, "Killed", phase == WRY_PHASE_FAILED ? "The guest did not shut down within its grace period and was ended." : "The guest was ended without a grace period."};
+  if (phase == WRY_PHASE_SUCCEEDED) return (WryEnding){phase, "GuestShutdown", "The guest shut down."};
+  return (WryEnding){phase, "QEMUCrashed", "QEMU ended unexpectedly."};
 }
 
-WryVerdict wry_status_oom(void) { return (WryVerdict){WRY_PHASE_FAILED, OOM_KILLED, OOM_MESSAGE}; }
+WryEnding wry_status_oom(void) { return (WryEnding){WRY_PHASE_FAILED, OOM_KILLED, OOM_MESSAGE}; }
 
 static void flag(WryInstance *instance, const char *type, gboolean on, const char *reason, const char *message, const char *now) {
   if (on)

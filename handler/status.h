@@ -7,10 +7,10 @@ WryPhase wry_status_phase(const WryVmiReport *report, const WryVmiSpec *spec, gi
 
 /* How a VMI ended, in words of the handler: reason ("GuestShutdown", "GuestPanicked", "OOMKilled", "SeccompKill", "QEMUKilled", "QEMUExited", "Killed", "NodeReboot",
  * "LauncherGone", ...) and a sentence. */
-typedef struct { WryPhase phase; const char *reason; const char *message; } WryVerdict;
-WryVerdict wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec, gint64 grace);
+typedef struct { WryPhase phase; const char *reason; const char *message; } WryEnding;
+WryEnding wry_status_verdict(const WryVmiReport *report, const WryVmiSpec *spec, gint64 grace);
 /* The verdict on a VMI that the out-of-memory killer ended. */
-WryVerdict wry_status_oom(void);
+WryEnding wry_status_oom(void);
 
 /* Conditions that follow from phase, report, readiness probe and spec: Ready, Paused, AgentConnected, AgentVersionNotSupported, SoftwareEmulation, LiveMigratable,
  * StorageLiveMigratable. Others (Synchronized, PodScheduled) are left alone. `ready` is the readiness probe's verdict, TRUE without a probe. */

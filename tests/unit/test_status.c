@@ -68,7 +68,7 @@ START_TEST(phase_of_report) {
     vmi->spec->domain->features->acpi->enabled = (WryOptBool){TRUE, FALSE};
   }
   ck_assert_int_eq(wry_status_phase(said, vmi->spec, phases[_i].grace), phases[_i].phase);
-  WryVerdict verdict = wry_status_verdict(said, vmi->spec, phases[_i].grace);
+  WryEnding verdict = wry_status_verdict(said, vmi->spec, phases[_i].grace);
   ck_assert(g_strcmp0(verdict.reason, phases[_i].verdict) == 0);
   wry_struct_free(&wry_vmi_report_type, said);
   wry_struct_free(&wry_vmi_type, vmi);
