@@ -7,7 +7,8 @@
 
 /* In a cluster: what is known of the launcher pods of this node. */
 typedef enum {
-  WRY_POD_UNKNOWN, /* not seen yet */
+  WRY_POD_UNKNOWN, /* nothing is known yet */
+  WRY_POD_ABSENT,  /* the pods of this node are known, and it is not among them: it is gone, or too new */
   WRY_POD_REFUSED, /* no launcher's */
   WRY_POD_OWNED,   /* of the VMI whose uid is told */
   WRY_POD_ENDED,   /* it was one, and has ended */
@@ -15,6 +16,8 @@ typedef enum {
 typedef struct {
   /* `ret_vmi` is borrowed. */
   WryPodState (*look)(const char *pod, const char **ret_vmi, gpointer data);
+  /* The node's facts are there. */
+  void (*probed)(gpointer data);
   gpointer data;
 } WryFleetPods;
 
@@ -53,6 +56,8 @@ void wry_fleet_stop_all(WryFleet *fleet, gint64 grace_seconds, void (*done)(gpoi
 gboolean wry_fleet_put_vmi(WryFleet *fleet, WryJson *object, GError **error);
 /* It is not this node's any more, or is gone: what runs of it is stopped. */
 void wry_fleet_drop_vmi(WryFleet *fleet, const char *uid);
+/* The configuration of the cluster (spec.configuration of its KubeVirt object; NULL: defaults). FALSE with error: the old one stays. */
+gboolean wry_fleet_configure(WryFleet *fleet, WryJson *configuration, GError **error);
 /* What `pods` says has changed. */
 void wry_fleet_pods_changed(WryFleet *fleet);
 

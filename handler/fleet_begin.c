@@ -251,6 +251,7 @@ static void on_probed(const WryRootReply *reply, int pidfd, const GError *error,
     fleet->probe_timer = g_timeout_add_seconds(PROBE_AGAIN_SECONDS, on_probe_again, fleet);
   }
   wry_log(WRY_LOG_INFO, "node", "kvm", facts->kvm_usable ? "usable" : facts->kvm_present ? "present, runs no guests" : "absent", NULL);
+  if (fleet->options->pods) fleet->options->pods->probed(fleet->options->pods->data);
   kick_all(fleet);
 }
 

@@ -73,6 +73,9 @@ void wry_pod_make(WryGuest *guest) {
   wry_root_call_with(guest->fleet->root, request, wry_launcher_pidfd(guest->launcher), wry_guest_made, wry_guest_ref(guest));
 }
 
+/* A VMI's pod has been seen once: if it is not there now, it is no more. */
+static gboolean is_gone(WryPodState state) { return state == WRY_POD_ENDED || state == WRY_POD_ABSENT; }
+
 /* --- after a new start of the handler ------------------------------------------------------------------------------------------------------------------ */
 static gboolean on_alive(gpointer data) {
   WryGuest *guest = data;
@@ -90,7 +93,7 @@ void wry_pod_query(WryGuest *guest) {
     feed_later(guest, WRY_EVENT_UNMADE);
   else if (guest->launcher)
     g_idle_add(on_alive, wry_guest_ref(guest));
-  else if (!vmi->podUid || pods->look(vmi->podUid, &owner, pods->data) == WRY_POD_ENDED)
+  else if (!vmi->podUid || is_gone(pods->look(vmi->podUid, &owner, pods->data)))
     feed_later(guest, WRY_EVENT_DEAD);
 }
 
@@ -101,7 +104,7 @@ static void look_at_pod(WryGuest *guest) {
   const WryFleetPods *pods = guest->fleet->options->pods;
   const WryInstance *vmi = wry_guest_vmi(guest);
   const char *owner;
-  if (!vmi || !vmi->podUid || guest->launcher || pods->look(vmi->podUid, &owner, pods->data) != WRY_POD_ENDED) return;
+  if (!vmi || !vmi->podUid || guest->launcher || !is_gone(pods->look(vmi->podUid, &owner, pods->data))) return;
   if (guest->life == WRY_LIFE_ADOPTING)
     wry_pod_query(guest);
   else if (guest->pidfd < 0 && !guest->gone)
@@ -170,4 +173,10 @@ void wry_fleet_drop_vmi(WryFleet *fleet, const char *uid) {
   if (!guest || guest->object->removed) return;
   guest->object->removed = TRUE;
   wry_fleet_kick(guest);
+}
+
+gboolean wry_fleet_configure(WryFleet *fleet, WryJson *configuration, GError **error) {
+  if (!wry_source_configure(fleet->source, configuration, error)) return FALSE;
+  wry_fleet_settle(fleet);
+  return TRUE;
 }

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 
 #include "handler/control.h"
+#include "handler/kube/config.h"
+#include "handler/node/role.h"
 #include "handler/options.h"
 #include "wherry/fd.h"
 #include "wherry/isolate.h"
@@ -46,6 +48,12 @@ typedef struct {
   WryFleet *fleet;
   WryControl *control;
   WryWatch *images;
+  WryRoles roles;
+  WryKube *kube;          /* in a cluster */
+  WryNodeRole *role;
+  WryNodeRoleOptions role_options;
+  char *rendezvous;
+  int rendezvous_fd;
   WryFleetOptions fleet_options;
   WryControlOptions control_options;
   char *node_name, *boot_id;
@@ -95,6 +103,7 @@ static gboolean restrict_paths(const WryPlaces *places, GError **error) {
     {"/sys/fs/cgroup", WRY_LANDLOCK_READ, FALSE},
     {"/etc/resolv.conf", WRY_LANDLOCK_READ, TRUE},
     {"/run/systemd/resolve", WRY_LANDLOCK_READ, TRUE},
+    {"/var/run/secrets/kubernetes.io/serviceaccount", WRY_LANDLOCK_READ, TRUE}, /* in a cluster: the token is read again and again */
   };
   return wry_isolate_landlock(rules, G_N_ELEMENTS(rules), TRUE, NULL, error);
 }
@@ -105,6 +114,23 @@ static gboolean give_up_privilege(const WryPlaces *places, const WryIdentity *id
   if (!wry_isolate_seccomp(wry_policy_handler, G_N_ELEMENTS(wry_policy_handler), error)) return FALSE;
 #endif
   return TRUE;
+}
+
+/* What speaks to the cluster: files and names are looked up now, connections are made later. */
+static gboolean open_cluster(Node *node, GError **error) {
+  const WryOptions *options = node->options;
+  node->roles = wry_options_roles(options, NULL);
+  if (!node->roles) return TRUE;
+  g_autoptr(WryKubeConfig) config = options->kubeconfig ? wry_kube_config_load(options->kubeconfig, NULL, NULL, error) : wry_kube_config_in_cluster(NULL, error);
+  if (!config || !wry_kube_config_exec_now(config, error)) return FALSE;
+  wry_kube_config_set_runner(config, NULL, NULL); /* this process starts no program */
+  node->kube = wry_kube_new(g_steal_pointer(&config), NULL, error);
+  if (!node->kube || !(node->roles & WRY_ROLE_NODE)) return node->kube != NULL;
+  node->rendezvous = g_build_filename(node->places->run, "node", NULL);
+  node->rendezvous_fd = wry_dir_open(node->rendezvous, error);
+  node->role_options = (WryNodeRoleOptions){node->node_name, options->kubelet_dir, node->rendezvous, node->rendezvous_fd};
+  node->role = node->rendezvous_fd < 0 ? NULL : wry_node_role_new(&node->role_options, node->kube, error);
+  return node->role != NULL;
 }
 
 /* --- on the loop --------------------------------------------------------------------------------------------------------------------------------------- */
@@ -140,6 +166,13 @@ static gboolean on_lifeline(gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC
   return G_SOURCE_REMOVE;
 }
 
+/* What the fleet shows goes to the clients of this node's socket, and to the cluster. */
+static void on_shown(WryObjectKind kind, const char *type, WryJson *object, gpointer data) {
+  Node *node = data;
+  if (node->control) wry_control_shown(kind, type, object, node->control);
+  if (node->role) wry_node_role_shown(kind, type, object, node->role);
+}
+
 static void on_image_name(const char *name G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED) {}
 
 static void on_images(gpointer data) {
@@ -162,7 +195,7 @@ static gboolean open_parts(Node *node, const int dirs[WRY_DIRS], const WryIdenti
   node->fleet_options = (WryFleetOptions){
     .node = node->node_name, .arch = ARCH, .allow_emulation = node->options->allow_emulation, .kvm_mode = wry_options_kvm_mode(node->options),
     .root_id = wry_places_root_id(node->places), .manifests_fd = dirs[WRY_DIR_MANIFESTS], .images_fd = dirs[WRY_DIR_IMAGES], .state_fd = dirs[WRY_DIR_STATE],
-    .lookup = wry_images_resolve, .boot_id = node->boot_id,
+    .lookup = wry_images_resolve, .boot_id = node->boot_id, .pods = node->role ? wry_node_role_pods(node->role) : NULL,
   };
   node->control_options = (WryControlOptions){
     .run_fd = dirs[WRY_DIR_RUN], .state_fd = dirs[WRY_DIR_STATE], .images_fd = dirs[WRY_DIR_IMAGES], .group = identity->group,
@@ -182,8 +215,9 @@ static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryI
   node->control = wry_control_new(&node->control_options, error);
   if (!node->control) return FALSE;
   node->root = wry_root_new(sock);
-  node->fleet = wry_fleet_new(&node->fleet_options, node->root, wry_control_shown, node->control, error);
+  node->fleet = wry_fleet_new(&node->fleet_options, node->root, on_shown, node, error);
   if (!node->fleet) return FALSE;
+  if (node->role) wry_node_role_start(node->role, node->fleet, node->root);
   wry_control_set_fleet(node->control, node->fleet);
   node->images = wry_watch_new(dirs[WRY_DIR_IMAGES], on_image_name, on_images, node, error);
   return node->images != NULL;
@@ -191,8 +225,14 @@ static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryI
 
 static void end(Node *node) {
   wry_watch_free(node->images);
+  wry_node_role_stop(node->role);
   wry_control_free(node->control);
+  node->control = NULL;
   wry_fleet_free(node->fleet);
+  wry_node_role_free(node->role);
+  wry_kube_free(node->kube);
+  wry_fd_close(&node->rendezvous_fd);
+  g_free(node->rendezvous);
   wry_root_free(node->root);
   g_main_loop_unref(node->loop);
   g_free(node->node_name);
@@ -202,14 +242,14 @@ static void end(Node *node) {
 int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS], int lifeline) {
   g_autoptr(GError) error = NULL;
   WryIdentity identity = wry_identity();
-  Node node = {.options = options, .places = places, .loop = g_main_loop_new(NULL, FALSE)};
+  Node node = {.options = options, .places = places, .loop = g_main_loop_new(NULL, FALSE), .rendezvous_fd = -1};
   wry_log_init("main");
   node.node_name = options->node_name ? g_strdup(options->node_name) : host_name();
   node.boot_id = read_boot_id();
   node.notify = open_notify();
   node.signals = watch_signals(&node);
   g_unix_fd_add(lifeline, G_IO_IN | G_IO_HUP, on_lifeline, &node);
-  if (!give_up_privilege(places, &identity, &error) || !begin(&node, sock, dirs, &identity, &error)) {
+  if (!open_cluster(&node, &error) || !give_up_privilege(places, &identity, &error) || !begin(&node, sock, dirs, &identity, &error)) {
     wry_log(WRY_LOG_ERROR, error->message, NULL);
     end(&node);
     return WRY_NODE_HOPELESS;

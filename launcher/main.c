@@ -72,6 +72,7 @@ static const struct { const char *name; int (*main)(int argc, char **argv); cons
   {"setup", setup, "privileged and short: limits, devices, network (one request on fd 3)"},
   {"init", init, "pid 1 of a sandbox"},
   {"jail", jail, "the domain's emulator: isolates itself, becomes QEMU"},
+  {"console-log", wry_console_tail_main, "print the serial console's log and follow it"},
   {"probe", wry_probe_main, "fill QEMU's capability cache: --root DIR [--emulator PATH]"},
   {"probe-kvm", probe_kvm, "exit status 0 when this node's KVM runs guests"},
   {"version", version, "print the version"},
@@ -83,7 +84,7 @@ static int help(int argc, char **argv) {
   (void)argv;
   puts("usage: launcher VERB ...\n");
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++)
-    printf("  %-10s %s\n", verbs[i].name, verbs[i].what);
+    printf("  %-11s %s\n", verbs[i].name, verbs[i].what);
   return EXIT_SUCCESS;
 }
 

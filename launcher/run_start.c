@@ -6,6 +6,7 @@
  * Whether a guest is started or found is decided by what a former `run` of this sandbox noted (facts.h) and by the kernel (qemu.h), never by libvirt alone. */
 #include "launcher/report.h"
 #include "launcher/run.h"
+#include "launcher/storage/pod.h"
 #include "launcher/storage/storage.h"
 #include "launcher/virt/guard.h"
 #include "wherry/error.h"
@@ -49,7 +50,8 @@ static gboolean is_same(const WryRun *run, const WryVmi *vmi, GError **error) {
 gboolean wry_run_adopt(WryRun *run, const char *text, gsize length, gboolean keep, GError **error) {
   WryBundle *bundle = decode_bundle(text, length, error);
   WryVmi *vmi = bundle ? wry_domain_decode(bundle, error) : NULL;
-  gboolean known = run->bundle != NULL, ok = vmi && (!known || is_same(run, vmi, error)) && (!keep || wry_vwrite(run->vm_dir, BUNDLE_FILE, text, length, 0600, error));
+  gboolean known = run->bundle != NULL, pod = bundle && wry_opt_bool(bundle->pod, FALSE);
+  gboolean ok = vmi && (known || !pod || wry_storage_locate(bundle, vmi, NULL, error)) && (!known || is_same(run, vmi, error)) && (!keep || wry_vwrite(run->vm_dir, BUNDLE_FILE, text, length, 0600, error));
   if (ok && !known) {
     run->bundle = g_steal_pointer(&bundle);
     run->vmi = g_steal_pointer(&vmi);

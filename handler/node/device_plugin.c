@@ -111,9 +111,8 @@ static gboolean on_retry(gpointer data) {
 
 /* Without the kubelet's socket there is nothing to try: its birth begins everything anew. */
 static void try_again(Kind *kind, const char *what, const GError *error) {
-  gboolean awaited = wry_vexists(kind->plugin->options->kubelet_fd, WRY_KUBELET_SOCKET);
-  if (awaited) wry_log(WRY_LOG_WARNING, what, "resource", row(kind)->resource, "error", error->message, NULL);
-  if (!awaited || kind->retry) return;
+  if (g_error_matches(error, WRY_ERROR, WRY_ERROR_NOT_FOUND) || kind->retry) return;
+  wry_log(WRY_LOG_WARNING, what, "resource", row(kind)->resource, "error", error->message, NULL);
   kind->retry = g_timeout_add_seconds(MIN(1u << MIN(kind->failures, 5u), BACKOFF_MAX_SECONDS), on_retry, kind);
   kind->failures++;
 }
@@ -211,7 +210,7 @@ static void look_at_all(WryDevicePlugin *plugin) {
 
 static void on_kubelet_name(const char *name, gpointer data) {
   WryDevicePlugin *plugin = data;
-  if (!name || (strcmp(name, WRY_KUBELET_SOCKET) == 0 && wry_vexists(plugin->options->kubelet_fd, name))) plugin->reborn = TRUE;
+  if (!name || strcmp(name, WRY_KUBELET_SOCKET) == 0) plugin->reborn = TRUE; /* or gone: then there is no connection */
 }
 
 static void on_kubelet(gpointer data) {
