@@ -132,30 +132,47 @@ void wry_guest_show_deleted_vmi(WryGuest *guest) {
 }
 
 /* --- other kinds --------------------------------------------------------------------------------------------------------------------------------------- */
+/* A claim that was made bigger: what it still has, and what it waits for. */
+static void put_pending_growth(WryJson *status, gint64 bytes) {
+  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT "%s", bytes % 1024 ? bytes : bytes / 1024, bytes % 1024 ? "" : "Ki"), *canonical = wry_quantity_canonical(text);
+  WryJson *capacity = json_object_new_object(), *list = json_object_new_array(), *condition = json_object_new_object();
+  wry_status_put(capacity, "storage", canonical ? canonical : text);
+  wry_status_put(condition, "type", "FileSystemResizePending");
+  wry_status_put(condition, "status", "True");
+  wry_status_put(condition, "message", "Waiting for the next start of a virtual machine that uses the claim to finish its resize.");
+  json_object_array_add(list, condition);
+  json_object_object_add(status, "capacity", capacity);
+  json_object_object_add(status, "conditions", list);
+}
+
 /* On one box a claim is bound as soon as it is there. */
-static void put_claim_status(WryJson *object, const WryPvc *claim) {
+static void put_claim_status(const WryFleet *fleet, WryJson *object, const WryPvc *claim) {
   WryJson *status = json_object_new_object(), *modes = wry_json_path(object, "spec.accessModes");
+  gint64 has = wry_claim_image_size(fleet->options->state_fd, claim->metadata->namespace_, claim->metadata->name);
   if (modes) json_object_object_add(status, "accessModes", json_object_get(modes));
-  if (claim->spec && claim->spec->resources && claim->spec->resources->requests) json_object_object_add(status, "capacity", json_object_get(claim->spec->resources->requests));
+  if (has > 0 && has < wry_claim_size(claim))
+    put_pending_growth(status, has);
+  else if (claim->spec && claim->spec->resources && claim->spec->resources->requests)
+    json_object_object_add(status, "capacity", json_object_get(claim->spec->resources->requests));
   json_object_object_add(status, "phase", json_object_new_string("Bound"));
   json_object_object_add(object, "status", status);
 }
 
-static WryJson *object_json(const WryObject *object) {
+static WryJson *object_json(const WryFleet *fleet, const WryObject *object) {
   WryJson *json = wry_encode(wry_object_kind_type(object->kind), object->typed);
-  if (object->kind == WRY_OBJECT_PVC) put_claim_status(json, object->typed);
+  if (object->kind == WRY_OBJECT_PVC) put_claim_status(fleet, json, object->typed);
   put_version(json, object->version);
   return json;
 }
 
 void wry_fleet_show_object(WryFleet *fleet, WryObject *object, gboolean deleted) {
   if (!deleted) {
-    show(fleet, object->kind, object_json(object), &object->shown, &object->version);
+    show(fleet, object->kind, object_json(fleet, object), &object->shown, &object->version);
     return;
   }
   object->version = wry_objects_next_version(fleet->objects);
   WryGuest *guest = wry_object_is_guest(object) ? g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid) : NULL;
-  g_autoptr(WryJson) json = guest && object->kind == WRY_OBJECT_VM ? wry_guest_vm_json(guest) : object_json(object);
+  g_autoptr(WryJson) json = guest && object->kind == WRY_OBJECT_VM ? wry_guest_vm_json(guest) : object_json(fleet, object);
   if (fleet->shown) fleet->shown(object->kind, "DELETED", json, fleet->shown_data);
 }
 
@@ -192,7 +209,7 @@ GPtrArray *wry_fleet_list(WryFleet *fleet, WryObjectKind kind, const char *names
     if (!wanted(object, namespace_, name)) continue;
     WryGuest *guest = g_hash_table_lookup(fleet->guests, wry_object_meta(object)->uid);
     if (guest) wry_guest_show(guest);
-    g_ptr_array_add(list, guest ? wry_guest_vm_json(guest) : object_json(object));
+    g_ptr_array_add(list, guest ? wry_guest_vm_json(guest) : object_json(fleet, object));
   }
   return list;
 }

@@ -185,6 +185,17 @@ static void on_made(const WryRootReply *reply, int pidfd, const GError *error, g
 
 const WryRootDone wry_guest_made = on_made;
 
+/* What a VM that starts brings about: its claims' images have the size that is asked for now. */
+static void tell_growth(WryGuest *guest) {
+  const WryRootRequest *request = guest->request;
+  for (guint i = 0; i < request->n_volumes; i++) {
+    const WryRootVolume *volume = &request->volumes[i];
+    gint64 now = volume->kind == WRY_VOLUME_PVC ? wry_claim_image_size(guest->fleet->options->state_fd, volume->namespace_, volume->source) : 0;
+    if (now > 0 && now < (gint64)volume->capacity)
+      wry_guest_vmi_event(guest, FALSE, "Resizing", "disk.img of claim %s grows from %" G_GINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes", volume->source, now, volume->capacity);
+  }
+}
+
 void wry_guest_make(WryGuest *guest) {
   g_autoptr(GError) error = NULL;
   guest->end_reason = NULL;
@@ -194,10 +205,12 @@ void wry_guest_make(WryGuest *guest) {
     refused(guest, error, TRUE);
     return;
   }
-  if (wry_guest_in_pod(guest))
+  if (wry_guest_in_pod(guest)) {
     wry_pod_make(guest);
-  else
-    wry_root_call(guest->fleet->root, guest->request, on_made, wry_guest_ref(guest));
+    return;
+  }
+  tell_growth(guest);
+  wry_root_call(guest->fleet->root, guest->request, on_made, wry_guest_ref(guest));
 }
 
 void wry_guest_lives(WryGuest *guest, uid_t uid, int take_pidfd) {

@@ -4,6 +4,7 @@
  * and ConfigMaps is left out: it stands in the manifest and is read from there. A record of a newer format is refused, not guessed.
  * Relies on: fields.h, spec.h. Pure. */
 #include "handler/objects.h"
+#include "handler/volumes.h"
 
 #include "wherry/limits.h"
 #include "wherry/vpath.h"
@@ -123,6 +124,14 @@ static void check_names(const char *namespace_, const char *name, WryCauses *cau
     wry_causes_add(causes, WRY_CAUSE_INVALID, "metadata.namespace", "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', at most 63");
 }
 
+/* As an API server does: what a claim has it keeps. */
+static gpointer refuse_shrink(const WryObject *known, gpointer take_typed, WryCauses *causes) {
+  if (!take_typed || wry_claim_size(take_typed) >= wry_claim_size(known->typed)) return take_typed;
+  wry_causes_add(causes, WRY_CAUSE_FORBIDDEN, "spec.resources.requests.storage", "field can not be less than status.capacity: a claim never shrinks");
+  wry_struct_free(&wry_pvc_type, take_typed);
+  return NULL;
+}
+
 gpointer wry_objects_admit(WryObjects *objects, WryJson *document, const WryConfig *config, WryObjectKind *ret_kind, WryCauses *causes) {
   const char *namespace_, *name;
   WryJson *copy = NULL;
@@ -133,11 +142,12 @@ gpointer wry_objects_admit(WryObjects *objects, WryJson *document, const WryConf
   gboolean named = wry_document_key(owned, ret_kind, &namespace_, &name);
   if (meta && *ret_kind != WRY_OBJECT_KINDS) check_names(namespace_, name, causes);
   if (wry_causes_count(causes) > 0) return NULL;
+  const WryObject *known = named ? wry_objects_find(objects, *ret_kind, namespace_, name) : NULL;
   if (meta && named) {
     drop_server_fields(owned, meta);
     put_if_absent(meta, "namespace", namespace_);
-    const WryObject *known = wry_objects_find(objects, *ret_kind, namespace_, name);
     if (known && known->state) keep_firmware(owned, known);
   }
-  return wry_object_admit(owned, config, WRY_RULES_THIS_VERSION, NULL, causes);
+  gpointer typed = wry_object_admit(owned, config, WRY_RULES_THIS_VERSION, NULL, causes);
+  return known && *ret_kind == WRY_OBJECT_PVC ? refuse_shrink(known, typed, causes) : typed;
 }

@@ -33,7 +33,7 @@ typedef struct {
   char name[64];      /* of the volume; kernelBoot: "kernel-boot" */
   char namespace_[64];/* PVC */
   char source[256];   /* PVC: claim name. IMAGE, KERNEL: file or directory below images/disks/ ("<digest hex>/disk.img"). HOSTDISK: absolute path of the image file */
-  uint64_t capacity;  /* HOSTDISK with create: bytes */
+  uint64_t capacity;  /* HOSTDISK with create: bytes; PVC: an image that is smaller grows to these */
 } WryRootVolume;
 
 typedef struct {

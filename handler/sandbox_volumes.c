@@ -43,6 +43,18 @@ static gboolean give_to_vm(const WryPrivContext *context, int fd, uid_t uid, GEr
   return TRUE;
 }
 
+static off_t disk_size(uint64_t capacity) {
+  return ((off_t)capacity + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN;
+}
+
+/* To the size that its claim asks for now. Never smaller: a guest's data would go. Images of claims are raw, so the new end is a hole. */
+static gboolean grow(int fd, uint64_t capacity, GError **error) {
+  struct stat s;
+  if (fstat(fd, &s) != 0 || (s.st_size < disk_size(capacity) && ftruncate(fd, disk_size(capacity)) != 0))
+    return wry_errno(error, errno, "size of the claim's disk.img");
+  return TRUE;
+}
+
 static int open_pvc(const WryPrivContext *context, const WryRootVolume *volume, uid_t uid, GError **error) {
   if (!wry_vname_valid(volume->namespace_) || !wry_vname_valid(volume->source)) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "claim name is no path component");
@@ -50,7 +62,7 @@ static int open_pvc(const WryPrivContext *context, const WryRootVolume *volume, 
   }
   g_autofree char *path = g_strdup_printf("pvc/%s/%s/disk.img", volume->namespace_, volume->source);
   wry_autofd int fd = wry_vopen(context->options->state_fd, path, O_RDWR, 0, WRY_WANT_FILE, error);
-  if (fd < 0 || !give_to_vm(context, fd, uid, error))
+  if (fd < 0 || !grow(fd, volume->capacity, error) || !give_to_vm(context, fd, uid, error))
     return -1;
   return g_steal_fd(&fd);
 }
@@ -82,7 +94,7 @@ static int create_host_disk(int root, const char *rest, uint64_t capacity, GErro
   wry_autofd int fd = wry_vopen(root, rest, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, WRY_WANT_FILE, error);
   if (fd < 0)
     return -1;
-  if (ftruncate(fd, ((off_t)capacity + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN) != 0) {
+  if (ftruncate(fd, disk_size(capacity)) != 0) {
     wry_errno(error, errno, "size of %s", rest);
     wry_vunlink(root, rest, NULL);
     return -1;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "wherry/fd.h"
 #include "wherry/limits.h"
@@ -69,7 +70,7 @@ static gboolean resolve_container_disk(Resolver *r, const WryVolume *volume, GEr
   return bound != NULL;
 }
 
-static gint64 claim_size(const WryPvc *claim) {
+gint64 wry_claim_size(const WryPvc *claim) {
   gint64 size = 0;
   const WryResources *resources = claim->spec ? claim->spec->resources : NULL;
   const char *asked = resources && resources->requests ? wry_json_str(resources->requests, "storage") : NULL;
@@ -83,7 +84,7 @@ static gboolean resolve_claim(Resolver *r, const WryVolume *volume, GError **err
     g_set_error(error, WRY_ERROR, WRY_ERROR_VOLUME_MISSING, "PVC %s/%s does not exist, waiting for it to appear", r->namespace_, source->claimName);
     return FALSE;
   }
-  gint64 size = claim_size(object->typed);
+  gint64 size = wry_claim_size(object->typed);
   if (size <= 0) {
     g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "PVC %s/%s asks for no storage", r->namespace_, source->claimName);
     return FALSE;
@@ -285,6 +286,13 @@ GPtrArray *wry_volumes_claims(const WryVmiSpec *spec) {
     if (volume->persistentVolumeClaim) g_ptr_array_add(claims, volume->persistentVolumeClaim->claimName);
   }
   return claims;
+}
+
+gint64 wry_claim_image_size(int state_fd, const char *namespace_, const char *name) {
+  g_autofree char *path = g_strdup_printf("pvc/%s/%s/disk.img", namespace_, name);
+  wry_autofd int fd = wry_vopen(state_fd, path, O_PATH, 0, WRY_WANT_FILE, NULL);
+  struct stat file;
+  return fd >= 0 && fstat(fd, &file) == 0 ? file.st_size : 0;
 }
 
 static gboolean make_claim(int state_fd, const WryRootVolume *volume, GError **error) {

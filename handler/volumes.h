@@ -14,6 +14,11 @@ gboolean wry_volumes_resolve(const WryInstance *instance, WryObjects *objects, i
 /* Makes disk.img of every claim that the request names and that has none yet, sparse, of the size that the claim asks: state/pvc/<namespace>/<claim>/disk.img. */
 gboolean wry_volumes_make_claims(int state_fd, const WryRootRequest *request, GError **error);
 
+/* Bytes that a claim asks for; 0: none, or no size. */
+gint64 wry_claim_size(const WryPvc *claim);
+/* Bytes of its disk.img; 0: it has none yet. A claim that asks for more grows with the next start of a VM that uses it: the root half does it (sandbox_volumes.c). */
+gint64 wry_claim_image_size(int state_fd, const char *namespace_, const char *name);
+
 /* Claims (names in the VMI's namespace) that a VMI uses; strings are borrowed. */
 GPtrArray *wry_volumes_claims(const WryVmiSpec *spec);
 

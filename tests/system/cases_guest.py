@@ -204,3 +204,33 @@ def claimed_once(bed):
     root.ctl("delete", "vm", "first", "--grace-period=0", "--force")
     until(60, "the second runs", lambda: root.field("vmi", "second", ".status.phase") == "Running")
     check(root.field("pvc", "only", ".status.phase") == "Bound", "the claim")
+
+
+def sized(size):
+    return CLAIM.replace("1Mi", size).replace("only", "more")
+
+
+@case("a claim that is made bigger grows with the next start, with what is on it; a smaller one is refused")
+def claim_grows(bed):
+    root = bed.root("guest")
+    root.apply(sized("16Mi"))
+    root.apply(vm("growing", volumes=[VOLUMES[0], ("data", "disk: {bus: virtio}\nserial: GROWS1", "persistentVolumeClaim: {claimName: more}")]))
+    root.running("growing")
+    console = root.console("growing").login()
+    before = console.shell(f"blockdev --getsize64 {device('GROWS1')}")
+    check(before == str(16 << 20), f"size: {before}")
+    console.shell(f"echo mark | dd of={device('GROWS1')} conv=fsync 2>/dev/null")
+    root.apply(sized("40Mi"))
+    claim = root.object("pvc", "more")["status"]
+    check(claim["capacity"] == {"storage": "16Mi"} and claim["conditions"][0]["type"] == "FileSystemResizePending", f"waits for a start: {claim}")
+    less = root.try_ctl("apply", "-f", "-", input=sized("39Mi"))
+    check(less.returncode == 1 and "spec.resources.requests.storage" in less.stderr and "never shrinks" in less.stderr, less.stderr)
+    uid = root.field("vmi", "growing", ".metadata.uid")
+    root.ctl("restart", "growing", "--force", "--grace-period=0")
+    until(40, "another VMI", lambda: root.field("vmi", "growing", ".metadata.uid") not in ("", uid))
+    root.running("growing")
+    console = root.console("growing").login()
+    after = console.shell(f"blockdev --getsize64 {device('GROWS1')}; head -c 4 {device('GROWS1')}")
+    check(after.split() == [str(40 << 20), "mark"], f"grown: {after}")
+    claim = root.object("pvc", "more")["status"]
+    check(claim["capacity"] == {"storage": "40Mi"} and "conditions" not in claim and "Resizing" in root.reasons("growing"), f"{claim}, {root.reasons('growing')}")

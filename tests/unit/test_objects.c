@@ -128,6 +128,27 @@ START_TEST(server_fields_are_dropped) {
 }
 END_TEST
 
+/* What a claim asks for may become more, not less. */
+START_TEST(claims_do_not_shrink) {
+  static const struct { const char *size; gboolean good; } sizes[] = {{"64Mi", TRUE}, {"65536Ki", TRUE}, {"100M", TRUE}, {"63Mi", FALSE}, {"1", FALSE}};
+  Place place = open_place();
+  WryChange change;
+  put(&place, "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}}\n", &change);
+  for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
+    g_autofree char *text = g_strdup_printf("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: %s}}}\n", sizes[i].size);
+    g_autoptr(WryJson) json = document(text);
+    g_autoptr(WryCauses) causes = wry_causes_new();
+    WryObjectKind kind;
+    gpointer typed = wry_objects_admit(place.objects, json, place.config, &kind, causes);
+    ck_assert_msg((typed != NULL) == sizes[i].good, "%s", sizes[i].size);
+    if (typed) wry_struct_free(&wry_pvc_type, typed);
+    if (!typed) ck_assert_str_eq(wry_causes_get(causes, 0)->field, "spec.resources.requests.storage");
+    if (!typed) ck_assert_str_eq(wry_causes_get(causes, 0)->reason, WRY_CAUSE_FORBIDDEN);
+  }
+  close_place(&place);
+}
+END_TEST
+
 static const char *const bad_names[] = {"../x", "a/b", "..", ".", "", "-a", "A", "a b"};
 
 START_TEST(names_are_checked) {
@@ -261,6 +282,7 @@ int main(void) {
   tcase_add_test(tests, generation);
   tcase_add_test(tests, slots);
   tcase_add_test(tests, server_fields_are_dropped);
+  tcase_add_test(tests, claims_do_not_shrink);
   tcase_add_loop_test(tests, names_are_checked, 0, G_N_ELEMENTS(bad_names));
   tcase_add_test(tests, records);
   tcase_add_test(tests, records_are_written_when_they_change);
