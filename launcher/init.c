@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #define RUN "/opt/wherry/launcher"
+#define LEAN "LD_LIBRARY_PATH=/opt/wherry/lean" /* tools/leanlibs */
 #define START_FD 3
 #define RUN_FD_INIT 4      /* where run finds its channel to init */
 #define RUN_FD_SETUP 5     /* and the sockets that setup made */
@@ -58,7 +59,8 @@ static struct {
   long started_ms, restart_ms, backoff_ms;
   WryInitExit exits[EXITS_KEPT];
   unsigned n_exits;      /* ever */
-  char *environment[ENVIRONMENT_MAX];
+  bool whole;            /* run does without lean libraries */
+  char *environment[ENVIRONMENT_MAX]; /* the first is LEAN */
 } self = {.deposit = -1, .channel = -1};
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
@@ -121,15 +123,16 @@ static void receive_start(void) {
   self.setup = held(START_FD);
 }
 
-/* WRY_FDS tells run which descriptor is what. */
+/* WRY_FDS tells run which descriptor is what. Nobody but init has a say in how run is loaded. */
 static void make_environment(void) {
   static char text[64];
   unsigned n = 0;
   snprintf(text, sizeof text, self.deposit < 0 ? "WRY_FDS=init=%d,setup=%d" : "WRY_FDS=init=%d,setup=%d,deposit=%d", RUN_FD_INIT, RUN_FD_SETUP, RUN_FD_DEPOSIT);
+  self.environment[n++] = (char *)LEAN;
   self.environment[n++] = text;
   self.environment[n++] = (char *)"MALLOC_ARENA_MAX=1";
   for (char **e = environ; *e && n < ENVIRONMENT_MAX - 1; e++)
-    if (strncmp(*e, "WRY_FDS=", 8) != 0 && strncmp(*e, "MALLOC_ARENA_MAX=", 17) != 0)
+    if (strncmp(*e, "WRY_FDS=", 8) != 0 && strncmp(*e, "MALLOC_ARENA_MAX=", 17) != 0 && strncmp(*e, "LD_", 3) != 0)
       self.environment[n++] = *e;
 }
 
@@ -207,7 +210,7 @@ static _Noreturn void become_run(int channel) {
             (self.deposit < 0 || dup3(self.deposit, RUN_FD_DEPOSIT, 0) >= 0);
   char *const argv[] = {(char *)RUN, (char *)"run", NULL};
   if (ok)
-    execve(RUN, argv, self.environment);
+    execve(RUN, argv, self.environment + self.whole);
   say("%s: %s", RUN, strerror(errno));
   _exit(127);
 }
@@ -222,6 +225,7 @@ static void run_ended(int status) {
     kill(-1, SIGKILL);
     _exit(0);
   }
+  self.whole |= WIFEXITED(status) && WEXITSTATUS(status) == 127; /* the dynamic loader refused it */
   close(self.channel);
   bool steady = now_ms() - self.started_ms >= BACKOFF_RESET_MS;
   self.backoff_ms = steady || self.backoff_ms == 0 ? 1000 : self.backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : self.backoff_ms * 2;

@@ -27,6 +27,7 @@ put      = install -D -m $(1) $(2) '$(DESTDIR)$(3)'
 .PHONY: install
 install: all  ## install below PREFIX (/usr/local), DESTDIR for packages: programs, systemd, udev, man pages, completions
 	$(foreach p,$(LIBEXEC),$(call put,755,$(BUILD)/$(p),$(libexecdir)/$(p)) &&) true
+	for l in $(BUILD)/lean/lib*; do [ ! -e "$$l" ] || $(call put,644,"$$l",$(libexecdir)/lean/)"$${l##*/}"; done
 	$(call put,755,deploy/systemd/stop-guests,$(libexecdir)/stop-guests)
 	$(call put,755,$(BUILD)/wherryctl,$(bindir)/wherryctl)
 	@mkdir -p $(BUILD)/install

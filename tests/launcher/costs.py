@@ -1,6 +1,9 @@
 """What a VM costs (performance.md 1 to 5, 13), as exact counts where there are any."""
 import os
 import re
+import shutil
+import subprocess
+import tempfile
 import time
 
 from life import ready
@@ -49,6 +52,43 @@ def memory(bed):
         init = smaps(box.pid("launcher-init"), "Private_Dirty")
         print(f"     run: private dirty {dirty} KiB, PSS {pss} KiB; init: {init} KiB")
         check(dirty + init <= DIRTY_MAX_KIB, f"{dirty} + {init} KiB")
+
+
+def mapped(pid, words):
+    """Those of the words that name a file in the process's memory."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+        text = f.read()
+    return [word for word in words if re.search(rf"/[^ \n]*{re.escape(word)}[^/\n]*$", text, re.M)]
+
+
+SPARED = ("libcrypto.so", "libkrb5.so", "libldap", "libicudata.so", "libstdc++.so")  # what the lean libraries' namesakes bring along
+
+
+@case("run loads none of the libraries that only libvirt's way to other hosts needs; QEMU's are its own")
+def lean(bed):
+    with bed.sandbox() as box:
+        ready(box.boot())
+        run, qemu = box.run_pid(), box.qemu_pid()
+        check(mapped(run, ["/lean/libcurl"]), "run has the lean library")
+        check(not mapped(run, SPARED), f"run: {mapped(run, SPARED)}")
+        check(not mapped(qemu, ["/lean/"]), "QEMU has no lean library")
+        with open(f"/proc/{qemu}/environ", encoding="utf-8") as f:
+            check("LD_LIBRARY_PATH" not in f.read(), "QEMU's environment")
+
+
+@case("a lean library that libvirt cannot do with is done without: the VM starts with the real one")
+def lean_refused(bed):
+    with tempfile.TemporaryDirectory(prefix="wherry-lean-") as build:
+        os.chmod(build, 0o755)
+        for name in ("launcher", "launcher-init", "launcher-jail"):
+            shutil.copy(os.path.join(bed.build, name), build)
+        os.mkdir(os.path.join(build, "lean"))
+        name = next(name for name in os.listdir(os.path.join(bed.build, "lean")) if name.startswith("libssh.so"))
+        subprocess.run(["cc", "-shared", "-nostdlib", f"-Wl,-soname,{name}", "-x", "c", "/dev/null", "-o", os.path.join(build, "lean", name)], check=True)
+        with bed.sandbox() as box:
+            box.build = build
+            ready(box.boot())
+            check(mapped(box.run_pid(), ["libssh.so"]) and not mapped(box.run_pid(), ["/lean/"]), "the real library")
 
 
 def switches(pid):
