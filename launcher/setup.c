@@ -37,34 +37,34 @@ static gboolean uplink_end(Job *job, GError **error) {
   return wry_net_uplink_end(&job->request, error);
 }
 
-static gboolean set_devices(WryCgroup *cgroup, const WrySetupRequest *request, GError **error) {
-  return wry_cgroup_devices(cgroup, request->devices, request->n_devices, error) && wry_cgroup_try_devices(cgroup, request->devices, request->n_devices, error);
+/* Limits, when they are wanted, then device rules, which are tried by a process that joins the cgroup meanwhile. */
+static gboolean set_rules(WryCgroup *cgroup, const WrySetupRequest *request, gboolean limits, GError **error) {
+  g_autoptr(WryCgroupTrial) trial = wry_cgroup_trial_new(cgroup, request->devices, request->n_devices, error);
+  return trial && (!limits || wry_cgroup_limit(cgroup, request, error)) && wry_cgroup_devices(cgroup, request->devices, request->n_devices, error) &&
+         wry_cgroup_trial_finish(trial, error);
 }
 
-static gboolean devices(Job *job, GError **error) {
+static gboolean cgroup_rules(Job *job, gboolean limits, GError **error) {
   g_autoptr(WryCgroup) cgroup = wry_cgroup_open(job->request.cgroup, error);
   if (!cgroup)
     return FALSE;
   job->reply.cgroup_version = (uint32_t)wry_cgroup_version(cgroup);
-  if (set_devices(cgroup, &job->request, error))
+  if (set_rules(cgroup, &job->request, limits, error))
     return TRUE;
   wry_cgroup_undo(cgroup);
   return FALSE;
+}
+
+static gboolean devices(Job *job, GError **error) {
+  return cgroup_rules(job, FALSE, error);
+}
+
+static gboolean limits(Job *job, GError **error) {
+  return cgroup_rules(job, TRUE, error);
 }
 
 static gboolean network_up(Job *job, GError **error) {
   return wry_net_up(&job->request, job->netns, &job->reply, job->fds, error);
-}
-
-static gboolean limits(Job *job, GError **error) {
-  g_autoptr(WryCgroup) cgroup = wry_cgroup_open(job->request.cgroup, error);
-  if (!cgroup)
-    return FALSE;
-  job->reply.cgroup_version = (uint32_t)wry_cgroup_version(cgroup);
-  if (wry_cgroup_limit(cgroup, &job->request, error) && set_devices(cgroup, &job->request, error))
-    return TRUE;
-  wry_cgroup_undo(cgroup);
-  return FALSE;
 }
 
 static gboolean network(Job *job, GError **error) {
@@ -78,7 +78,7 @@ static gboolean sandbox_up(Job *job, GError **error) {
   if (job->request.cgroup[0] && !cgroup)
     return FALSE;
   job->reply.cgroup_version = cgroup ? (uint32_t)wry_cgroup_version(cgroup) : 0;
-  if ((!cgroup || (wry_cgroup_limit(cgroup, &job->request, error) && set_devices(cgroup, &job->request, error))) && network(job, error))
+  if ((!cgroup || set_rules(cgroup, &job->request, TRUE, error)) && network(job, error))
     return TRUE;
   if (cgroup)
     wry_cgroup_undo(cgroup);

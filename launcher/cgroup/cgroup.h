@@ -19,7 +19,14 @@ int wry_cgroup_version(const WryCgroup *cgroup);
 gboolean wry_cgroup_limit(WryCgroup *cgroup, const WrySetupRequest *request, GError **error);
 /* Replaces the device rules: what is not listed is refused from now on. A device that stays allowed is never refused in between. */
 gboolean wry_cgroup_devices(WryCgroup *cgroup, const WrySetupDevice *devices, guint n, GError **error);
-/* Opens device nodes of the host from a process inside the cgroup: listed ones must open, others must not. Needs wry_cgroup_devices with the same list before. */
-gboolean wry_cgroup_try_devices(const WryCgroup *cgroup, const WrySetupDevice *devices, guint n, GError **error);
+/* A process inside the cgroup that opens device nodes of the host: listed ones must open, others must not. It joins from its beginning on, which takes v1 a grace period of all
+ * processors; limits and rules can be set meanwhile. */
+typedef struct WryCgroupTrial WryCgroupTrial;
+WryCgroupTrial *wry_cgroup_trial_new(const WryCgroup *cgroup, const WrySetupDevice *devices, guint n, GError **error);
+/* Now the rules are set with wry_cgroup_devices and the same list: are they in force? Once a trial. */
+gboolean wry_cgroup_trial_finish(WryCgroupTrial *trial, GError **error);
+/* Ends the process, whatever it does. */
+void wry_cgroup_trial_free(WryCgroupTrial *trial);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WryCgroupTrial, wry_cgroup_trial_free)
 /* Puts back what limit and devices found. */
 void wry_cgroup_undo(WryCgroup *cgroup);

@@ -231,6 +231,30 @@ static void inside(const WryCgroup *cgroup, char seen[5]) {
   waitpid(pid, NULL, 0);
 }
 
+static gboolean tried(const WryCgroup *cgroup, const WrySetupDevice *devices, guint n, GError **error) {
+  g_autoptr(WryCgroupTrial) trial = wry_cgroup_trial_new(cgroup, devices, n, error);
+  return trial && wry_cgroup_trial_finish(trial, error);
+}
+
+/* The trial's process is there before the rules, and judges those that are in force when it is told; one that is given up leaves no process. */
+START_TEST(test_trial) {
+  SKIP_UNLESS_USABLE();
+  GError *error = NULL;
+  g_autoptr(WryCgroup) cgroup = open_cgroup(FALSE);
+  g_autoptr(WryCgroupTrial) early = wry_cgroup_trial_new(cgroup, null_zero, 2, &error);
+  g_autoptr(WryCgroupTrial) other = wry_cgroup_trial_new(cgroup, null_full, 2, &error);
+  g_autoptr(WryCgroupTrial) idle = wry_cgroup_trial_new(cgroup, null_zero, 2, &error);
+  ck_assert(early && other && idle);
+  assert_ok(wry_cgroup_devices(cgroup, null_zero, 2, &error), error);
+  assert_ok(wry_cgroup_trial_finish(early, &error), error);
+  ck_assert(!wry_cgroup_trial_finish(other, &error));
+  ck_assert_ptr_nonnull(strstr(error->message, "not in force for /dev/"));
+  g_clear_error(&error);
+  wry_cgroup_trial_free(g_steal_pointer(&idle));
+  ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
 START_TEST(test_devices) {
   SKIP_UNLESS_USABLE();
   gboolean v2 = _i == 1;
@@ -241,16 +265,16 @@ START_TEST(test_devices) {
   g_autoptr(WryCgroup) cgroup = open_cgroup(v2);
   inside(cgroup, seen);
   ck_assert_str_eq(seen, "yyyy");
-  ck_assert(!wry_cgroup_try_devices(cgroup, null_zero, 2, &error)); /* nothing is in force yet, and that is noticed */
+  ck_assert(!tried(cgroup, null_zero, 2, &error)); /* nothing is in force yet, and that is noticed */
   ck_assert_ptr_nonnull(strstr(error->message, "not in force for /dev/"));
   g_clear_error(&error);
-  assert_ok(wry_cgroup_devices(cgroup, null_zero, 2, &error) && wry_cgroup_try_devices(cgroup, null_zero, 2, &error), error);
+  assert_ok(wry_cgroup_devices(cgroup, null_zero, 2, &error) && tried(cgroup, null_zero, 2, &error), error);
   inside(cgroup, seen);
   ck_assert_str_eq(seen, "yynn");
-  assert_ok(wry_cgroup_devices(cgroup, null_full, 2, &error) && wry_cgroup_try_devices(cgroup, null_full, 2, &error), error);
+  assert_ok(wry_cgroup_devices(cgroup, null_full, 2, &error) && tried(cgroup, null_full, 2, &error), error);
   inside(cgroup, seen);
   ck_assert_str_eq(seen, "ynyn");
-  ck_assert(!wry_cgroup_try_devices(cgroup, null_zero, 2, &error));
+  ck_assert(!tried(cgroup, null_zero, 2, &error));
   g_clear_error(&error);
   assert_ok(wry_cgroup_devices(cgroup, NULL, 0, &error), error);
   inside(cgroup, seen);
@@ -325,6 +349,7 @@ int main(void) {
   tcase_set_timeout(real, 30);
   tcase_add_test(real, test_limits);
   tcase_add_test(real, test_limit_refused);
+  tcase_add_test(real, test_trial);
   tcase_add_loop_test(real, test_devices, 0, 2);
   tcase_add_loop_test(real, test_devices_undo, 0, 2);
   tcase_add_loop_test(real, test_devices_no_gap, 0, 2);

@@ -221,7 +221,8 @@ START_TEST(test_undo) {
   ck_assert_str_eq(pids_max(), "max");
   g_autoptr(WryCgroup) cgroup = wry_cgroup_open(name, NULL);
   GError *error = NULL;
-  ck_assert(!wry_cgroup_try_devices(cgroup, request.devices, 1, &error)); /* everything opens again */
+  g_autoptr(WryCgroupTrial) trial = wry_cgroup_trial_new(cgroup, request.devices, 1, &error);
+  ck_assert(trial && !wry_cgroup_trial_finish(trial, &error)); /* everything opens again */
   g_clear_error(&error);
 }
 END_TEST
