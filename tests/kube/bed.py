@@ -51,6 +51,10 @@ class Probe:
             if test(line):
                 return line
 
+    def have(self, test, seconds=20):
+        """As `wait`, but a line that was seen already counts."""
+        return next((line for line in self.seen if test(line)), None) or self.wait(test, seconds)
+
     def call(self, number, *words, seconds=40):
         self.send(" ".join(["call", str(number), *words]))
         return self.wait(lambda line: line.get("done") == number, seconds)
