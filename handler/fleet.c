@@ -63,7 +63,7 @@ gboolean wry_fleet_save(WryGuest *guest, GError **error) {
   WryFleet *fleet = guest->fleet;
   g_autoptr(GError) local = NULL;
   if (wry_objects_save(fleet->objects, guest->object, &local)) {
-    guest->unsaved = guest->changed = FALSE;
+    guest->unsaved = guest->changed = guest->tell_disk = FALSE;
     return TRUE;
   }
   if (!guest->unsaved) wry_log(WRY_LOG_ERROR, "state record not written", "vm", wry_object_meta(guest->object)->name, "error", local->message, NULL);
@@ -255,6 +255,7 @@ static gboolean turn(gpointer data) {
     wry_status_conditions(vmi, !vmi->object->spec->readinessProbe || guest->ready, now);
   }
   if (guest->fleet) wry_guest_show(guest);
+  if (guest->fleet && guest->tell_disk) wry_fleet_save(guest, NULL);
   wry_fleet_check_closed(guest->fleet);
   wry_guest_unref(guest);
   return G_SOURCE_REMOVE;

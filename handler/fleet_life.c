@@ -175,7 +175,7 @@ static void enter_life(WryGuest *guest, WryLife next) {
 static void on_running(WryGuest *guest) {
   wry_start_forgiven(guest->object->state);
   wry_guest_vmi_event(guest, FALSE, "Started", "VirtualMachineInstance started.");
-  wry_fleet_save(guest, NULL);
+  guest->tell_disk = TRUE;
 }
 
 void wry_guest_feed(WryGuest *guest, WryEvent event) {

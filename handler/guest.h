@@ -27,6 +27,7 @@ struct WryGuest {
   gboolean changed;         /* by this turn, and not saved yet */
   gboolean reported;        /* the VMI's report is of this connection of the launcher */
   gboolean unsaved;
+  gboolean tell_disk;       /* what clients may hear before the disk does */
   gboolean emulation_told;
   const char *end_reason;   /* why the handler ended it, static; NULL: it did not */
   char *end_message;

@@ -61,6 +61,7 @@ static void settle(WryRun *run) {
   g_autoptr(GError) error = NULL;
   run->settled = TRUE;
   wry_run_note(run, &run->facts.live, TRUE);
+  wry_run_report_now(run); /* who waits for the guest does not wait for the rest of this */
   run->attempts = 0;
   wry_virt_do(run->virt, WRY_VIRT_XML, NULL, 0, live_known, run);
   if (!wry_run_isolate_late(&error))
