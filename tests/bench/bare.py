@@ -100,16 +100,18 @@ class Bare:
         self.monitor.sendall(json.dumps({"execute": name}).encode() + b"\n")
 
     def prepare(self):
-        """All that is not QEMU's own start; what start() measures begins after this."""
-        self.prepared = self.adapted()
+        """All that is not QEMU's own start; what start() measures begins after this. A process that becomes QEMU waits in the cgroup: to join one takes a grace period of all processors."""
+        argv, fds = self.adapted()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.work, "vm", "vnc.sock"))
+        self.buffer = b""
+        waits = ["sh", "-c", 'read -r go && exec "$@" </dev/null', "sh", *argv]
+        self.process = subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds, preexec_fn=self.weight.join)
 
     def start(self):
         """From exec until the guest's vCPU runs: QEMU says so with its RESUME event."""
-        argv, fds = self.prepared
-        self.buffer = b""
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds, preexec_fn=self.weight.join)
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.close()
         self.monitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.monitor.settimeout(60)
         self.monitor.connect(os.path.join(self.work, "monitor.sock"))

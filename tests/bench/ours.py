@@ -39,6 +39,10 @@ def rss(pid):
         return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.M)[1])
 
 
+STAGES = (("sandbox, until launcher run prepares libvirt", "libvirt/etc/qemu.conf"), ("libvirt's driver opens", "libvirt/run/qemu/autostarted"),
+          ("capabilities, domain, until QEMU is spawned", "libvirt/run/qemu/default_{name}.pid"), ("QEMU, its monitor, until the handler says Running", None))
+
+
 class Ours:
     """One VM at a time for the timed rounds; more of them for what eight VMs cost."""
 
@@ -46,6 +50,7 @@ class Ours:
         self.root = Root(build)
         self.watch = None
         self.ended = []  # seconds from the stop request to QEMU's end, one a round
+        self.stages = []  # ms of each of STAGES, one list a round
         try:
             self.root.start()
             self.root.guest("bootsector")
@@ -64,6 +69,13 @@ class Ours:
         accepted = time.monotonic()
         self.watch.phase(name, "Running")
         return accepted
+
+    def note_stages(self, accepted, running, name="bench"):
+        """The stages of a start by what it wrote when (to a clock tick), `accepted` and `running` by the monotonic clock."""
+        folder = f"/proc/{self.init_pid(name)}/root/run/wherry/vm/"
+        offset = time.time() - time.monotonic()
+        marks = [accepted] + [os.stat(folder + path.format(name=name)).st_mtime - offset for _, path in STAGES[:-1]] + [running]
+        self.stages.append([(later - earlier) * 1000 for earlier, later in zip(marks, marks[1:])])
 
     def stop(self, name="bench"):
         """From the request until the sandbox is gone; notes when QEMU was."""

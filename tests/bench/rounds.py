@@ -5,6 +5,7 @@ import time
 
 from bench.bare import Bare
 from bench.libvirtd import Libvirtd, Unavailable
+from bench.ours import STAGES
 
 START_GOAL_BARE, START_GOAL_VIRSH, STOP_GOAL_BARE = 1.5, 0.25, 2.0
 SETTLE = 0.3  # between a start and its stop: what a start leaves to be done must not count as part of the stop
@@ -22,8 +23,11 @@ class Side:
         try:
             began = time.monotonic()
             began = subject.start() or began
-            self.starts.append((time.monotonic() - began) * 1000)
+            ended = time.monotonic()
+            self.starts.append((ended - began) * 1000)
             time.sleep(SETTLE)
+            if hasattr(subject, "note_stages"):
+                subject.note_stages(began, ended)
             began = time.monotonic()
             began = subject.stop() or began
             self.stops.append((time.monotonic() - began) * 1000)
@@ -54,7 +58,7 @@ def measure(rows, ours, work, options):
         for side in sides:  # the first time fills caches
             side.round()
             side.starts, side.stops = [], []
-        ours.ended = []
+        ours.ended, ours.stages = [], []
         for i in range(options.pairs):
             for k in range(len(sides)):
                 sides[(i + k) % len(sides)].round()
@@ -65,6 +69,8 @@ def measure(rows, ours, work, options):
     rows.add_pairs("start: manifest accepted to vCPU running, against bare QEMU", "ms", mine.starts, bare.starts, START_GOAL_BARE)
     for virsh in sides[2:]:
         rows.add_pairs("start: against virsh create", "ms", mine.starts, virsh.starts, START_GOAL_VIRSH)
+    for (name, _), times in zip(STAGES, zip(*ours.stages)):
+        rows.add_series(f"start, of ours: {name}", "ms", times)
     rows.add_pairs("stop: request to QEMU reaped, against bare QMP quit", "ms", [s * 1000 for s in ours.ended], bare.stops, STOP_GOAL_BARE)
     rows.add_pairs("stop: request to nothing left (network, cgroup, files), against bare QMP quit", "ms", mine.stops, bare.stops)
     for virsh in sides[2:]:
