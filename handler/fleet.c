@@ -247,6 +247,7 @@ static gboolean turn(gpointer data) {
     wry_guest_stop(guest, -1);
   else if (stoppable && guest->fleet->closing)
     wry_guest_stop_for_now(guest, -1);
+  if (vmi && guest->life == WRY_LIFE_NEW && wry_guest_in_pod(guest) && !guest->launcher) wry_launchers_again(guest->fleet->launchers); /* its launcher may have come first */
   if (vmi && guest->life == WRY_LIFE_NEW) wry_guest_try_start(guest);
   if (guest->fleet && guest->changed) wry_fleet_save(guest, NULL); /* a start has saved it already */
   if (vmi) {

@@ -64,10 +64,11 @@ static void listen_to_init(WryRun *run) {
     run->init = wry_init_channel_new(run->inherited.init, wry_run_exited, run);
 }
 
-/* What libvirt looks for in the environment. How this program was loaded is nothing for QEMU. */
+/* What libvirt looks for in the environment; a container has a HOME that is not to be written to. How this program was loaded is nothing for QEMU. */
 static void set_environment(void) {
   g_unsetenv("LD_LIBRARY_PATH");
-  g_setenv("HOME", wry_domain_dirs.vm, FALSE);
+  g_setenv("HOME", wry_domain_dirs.vm, TRUE);
+  g_setenv("XDG_RUNTIME_DIR", wry_domain_dirs.vm, TRUE);
   g_setenv("PATH", "/usr/bin:/bin", FALSE);
 }
 
