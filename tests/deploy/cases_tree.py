@@ -1,0 +1,107 @@
+"""The kustomizations: each builds, and what they hold is of one piece."""
+import functools
+import glob
+import os
+import re
+import subprocess
+
+import yaml
+
+import api
+from suite import case, check
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+DEPLOY = os.path.join(TOP, "deploy")
+
+
+def roots():
+    """Every kustomization but the parts of others."""
+    found = sorted(os.path.dirname(path) for path in glob.glob(os.path.join(DEPLOY, "**/kustomization.yaml"), recursive=True))
+    return [path for path in found if not path.startswith((os.path.join(DEPLOY, "base"), os.path.join(DEPLOY, "crds")))]
+
+
+@functools.lru_cache(maxsize=None)
+def build(path):
+    """The objects of a kustomization."""
+    done = subprocess.run([api.programs()["kubectl"], "kustomize", path], text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    check(done.returncode == 0 and not done.stderr, f"{path}: {done.stderr}")
+    return [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
+
+
+def key(item):
+    return item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]
+
+
+def policies(items):
+    """What no overlay may change: rights, policies, definitions."""
+    kept = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CustomResourceDefinition")
+    return {key(item): {name: part for name, part in item.items() if name != "metadata"} for item in items if item["kind"] in kept}
+
+
+def handler(items):
+    return next(item for item in items if item["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+
+
+@case("every kustomization builds, without an object twice")
+def builds(_bed):
+    check(len(roots()) >= 4, roots())
+    wanted = policies(build(DEPLOY))
+    for path in roots():
+        items = build(path)
+        check(policies(items) == wanted, f"{path}: other rights, policies or definitions than {DEPLOY}")
+        check(len({key(item) for item in items}) == len(items), f"{path}: an object twice")
+        check({"DaemonSet", "CustomResourceDefinition", "Namespace", "PriorityClass", "ValidatingAdmissionPolicy"} <= {item["kind"] for item in items}, path)
+
+
+@case("the images are those of this version")
+def versions(_bed):
+    with open(os.path.join(TOP, "Makefile"), encoding="utf-8") as file:
+        version = re.search(r"^VERSION := (\S+)", file.read(), re.M).group(1)
+    for path in roots():
+        container = handler(build(path))["containers"][0]
+        launcher = next(entry["value"] for entry in container["env"] if entry["name"] == "LAUNCHER_IMAGE")
+        check(container["image"].endswith(":" + version) and launcher.endswith(":" + version), f"{path}: {container['image']}, {launcher}")
+
+
+@case("the default KubeVirt object of every variant is one that the schema admits")
+def default_object(bed):
+    for path in roots():
+        text = next(item["data"]["kubevirt.yaml"] for item in build(path) if key(item) == ("ConfigMap", "kubevirt", "kubevirt-default"))
+        bed.api.must("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text.replace("name: kubevirt\n", "name: other\n", 1))
+
+
+@case("every policy is bound, and every binding has its policy")
+def bound(_bed):
+    items = build(DEPLOY)
+    policies = {item["metadata"]["name"]: item for item in items if item["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = {item["spec"]["policyName"]: item for item in items if item["kind"] == "ValidatingAdmissionPolicyBinding"}
+    check(policies.keys() == bindings.keys(), "policies and bindings differ")
+    for name, policy in policies.items():
+        check(policy["spec"]["failurePolicy"] == "Fail" and bindings[name]["spec"]["validationActions"] == ["Deny"], name)
+        if "paramKind" in policy["spec"]:
+            check(bindings[name]["spec"]["paramRef"]["parameterNotFoundAction"] == "Deny", name)
+
+
+@case("the handler is found by the names that KubeVirt's clients know")
+def names(_bed):
+    for path in roots():
+        items = build(path)
+        pod = handler(items)
+        daemon_set = next(item for item in items if item["kind"] == "DaemonSet")
+        check(key(daemon_set) == ("DaemonSet", "kubevirt", "virt-handler"), path)
+        check(daemon_set["spec"]["template"]["metadata"]["labels"]["kubevirt.io"] == "virt-handler" and pod["containers"][0]["name"] == "virt-handler", path)
+        check("runAsUser" not in pod.get("securityContext", {}) and "runAsUser" not in pod["containers"][0]["securityContext"],
+              f"{path}: with runAsUser the kubelet makes the token unreadable for the unprivileged half")
+        volumes, mounts = {v["name"] for v in pod["volumes"]}, {m["name"] for m in pod["containers"][0]["volumeMounts"]}
+        check(volumes == mounts, f"{path}: volumes {volumes ^ mounts}")
+
+
+@case("no secret is readable, no right is a wildcard verb, nothing is escalated")
+def rights(_bed):
+    for item in build(DEPLOY):
+        if item["kind"] not in ("Role", "ClusterRole"):
+            continue
+        for rule in item["rules"]:
+            words = set(rule["verbs"]) | set(rule["resources"])
+            check(not words & {"secrets", "serviceaccounts/token", "escalate", "bind", "impersonate", "roles", "clusterroles"} and "*" not in rule["verbs"], f"{key(item)}: {rule}")
+            check("*" not in rule["resources"] or rule["verbs"] == ["get", "list", "watch"], f"{key(item)}: {rule}")
