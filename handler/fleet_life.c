@@ -243,7 +243,7 @@ static void on_hello(WryLauncher *launcher, gpointer owner, gint64 run G_GNUC_UN
 /* Emulation is told once a VMI. */
 static void tell_emulation(WryGuest *guest) {
   const WryInstance *vmi = wry_guest_vmi(guest);
-  if (guest->emulation_told || !wry_opt_bool(vmi->report->softwareEmulation, FALSE)) return;
+  if (guest->emulation_told || wry_condition_find(vmi->conditions, "SoftwareEmulation") || !wry_opt_bool(vmi->report->softwareEmulation, FALSE)) return;
   guest->emulation_told = TRUE;
   wry_guest_vmi_event(guest, TRUE, "SoftwareEmulation", "The guest runs in software emulation (TCG): this node's KVM is not used.");
 }

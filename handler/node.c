@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "handler/control.h"
+#include "handler/controller/controller.h"
 #include "handler/kube/config.h"
 #include "handler/node/role.h"
 #include "handler/options.h"
@@ -30,6 +31,8 @@
 #define HAVE_POLICY 0
 #endif
 
+#define LAUNCHER_IMAGE "localhost/wherry/launcher:" WRY_VERSION
+#define DEFAULT_KUBEVIRT "/etc/wherry/kubevirt/kubevirt.yaml" /* of a cluster that has none */
 #define TWICE_MICROSECONDS (G_USEC_PER_SEC / 2) /* a second signal after this is a second wish */
 
 #if defined(__x86_64__)
@@ -50,6 +53,7 @@ typedef struct {
   WryWatch *images;
   WryRoles roles;
   WryKube *kube;          /* in a cluster */
+  WryController *controller;
   WryNodeRole *role;
   WryNodeRoleOptions role_options;
   char *rendezvous;
@@ -125,6 +129,10 @@ static gboolean open_cluster(Node *node, GError **error) {
   if (!config || !wry_kube_config_exec_now(config, error)) return FALSE;
   wry_kube_config_set_runner(config, NULL, NULL); /* this process starts no program */
   node->kube = wry_kube_new(g_steal_pointer(&config), NULL, error);
+  if (node->kube && node->roles & WRY_ROLE_CONTROLLER) {
+    const WryControllerOptions controller = {node->node_name, NULL, g_getenv("LAUNCHER_IMAGE") ? g_getenv("LAUNCHER_IMAGE") : LAUNCHER_IMAGE, DEFAULT_KUBEVIRT};
+    node->controller = wry_controller_new(node->kube, &controller);
+  }
   if (!node->kube || !(node->roles & WRY_ROLE_NODE)) return node->kube != NULL;
   node->rendezvous = g_build_filename(node->places->run, "node", NULL);
   node->rendezvous_fd = wry_dir_open(node->rendezvous, error);
@@ -143,7 +151,10 @@ static void on_all_stopped(gpointer data) {
 static void on_stop(Node *node) {
   gint64 now = g_get_monotonic_time();
   notify(node, "STOPPING=1");
-  if (!node->options->stop_vms_on_exit || !node->fleet) {
+  if (node->controller && node->asked == 0) { /* another leads at once, not after the Lease has run out */
+    node->asked = now;
+    wry_controller_release(node->controller, on_all_stopped, node);
+  } else if (!node->options->stop_vms_on_exit || !node->fleet) {
     g_main_loop_quit(node->loop);
   } else if (node->asked == 0) {
     node->asked = now;
@@ -225,6 +236,7 @@ static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryI
 
 static void end(Node *node) {
   wry_watch_free(node->images);
+  wry_controller_free(node->controller);
   wry_node_role_stop(node->role);
   wry_control_free(node->control);
   node->control = NULL;
