@@ -3,7 +3,8 @@
  * How it works: this process makes the directories, takes the root's lock and starts itself twice more: the root half (handler/priv.c, as root) and main (handler/node.c, which
  * gives all privilege up before it reads anything), joined by a socket pair. It reads nothing itself: it waits. When one half ends the other is ended and both are started anew, with
  * back-off; VMs run on meanwhile. When this process goes, main sees the lifeline end and goes too. SIGTERM and SIGINT go to main, which ends by itself; the root half ends with main's end of the socket.
- * Once the halves run no capability is effective here; what is started as uid 0 has them again.
+ * Once the halves run no capability is effective here; what is started as uid 0 has them again. The outer system call list (policies/starter.allow) is in force from before the halves
+ * are started, and so for all that comes of them.
  * Relies on: execveat of its own binary, so an installed update does not change what a running handler starts. */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include "handler/birth.h"
 #include "handler/options.h"
 #include "handler/root.h"
+#include "policy_starter.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
 #include "wherry/isolate.h"
@@ -239,7 +241,8 @@ static gboolean prepare(Starter *starter, const WryPlaces *places, GError **erro
   sigemptyset(&starter->signals);
   for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) sigaddset(&starter->signals, numbers[i]);
   sigprocmask(SIG_BLOCK, &starter->signals, NULL);
-  return starter->lock >= 0;
+  if (starter->lock < 0) return FALSE;
+  return wry_isolate_no_new_privs(error) && wry_isolate_seccomp(wry_policy_starter, G_N_ELEMENTS(wry_policy_starter), error);
 }
 
 static int be_starter(const WryOptions *options, const WryPlaces *places, char **argv) {

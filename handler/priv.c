@@ -2,10 +2,11 @@
  *
  * It should: hold only the capabilities that its operations need, effective only while one runs; check every name, count and number of a request against its own
  * rules; look things up only below the directories it was given. It must not: read text, speak to a network, make a process, or believe main. What may be asked is the table below. Processes are made by
- * the birth helper (handler/birth.h). */
+ * the birth helper (handler/birth.h), so that policies/priv.allow can hold here. */
 #include "handler/node/pod_root.h"
 #include "handler/root.h"
 #include "handler/sandbox.h"
+#include "policy_priv.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
 #include "wherry/isolate.h"
@@ -223,7 +224,7 @@ int wry_priv_serve(int take_fd, const WryPrivOptions *options) {
     capabilities[CLUSTER_CAPABILITY] = CAP_SYS_PTRACE + 1; /* namespaces of a pod's process */
   wry_autofd int host = context.host_root_fd = wry_dir_open("/", &error);
   wry_autofd int libexec = context.libexec_fd = host < 0 ? -1 : wry_dir_open(options->libexec, &error);
-  if (libexec < 0 || !wry_isolate_caps(capabilities, &error)) {
+  if (libexec < 0 || !wry_isolate_caps(capabilities, &error) || !wry_isolate_seccomp(wry_policy_priv, G_N_ELEMENTS(wry_policy_priv), &error)) {
     wry_log(WRY_LOG_ERROR, error->message, NULL);
     return 1;
   }

@@ -11,8 +11,9 @@
  *   clone arg0&CLONE_THREAD                  # reason; all bits set (`!&`: none set)
  *   ioctl arg1&0xff00==0xae00                # reason; these bits have this value
  *   errno ENOSYS clone3                      # reason; refused with an errno instead of killed
+ *   otherwise ENOSYS                         # reason; everything else is refused with an errno
  *
- * Everything else kills the process, a call of a foreign architecture too. Mode `log` (or WRY_POLICY_MODE=log in the build's
+ * Without `otherwise` everything else kills the process; a call of a foreign architecture always does. Mode `log` (or WRY_POLICY_MODE=log in the build's
  * environment) lets unlisted calls through and has the kernel log them (type=1326): that is how lists are derived. Mode `errno`
  * refuses with EPERM.
  *
@@ -62,6 +63,7 @@ static struct {
   Rule rules[MAX_RULES];
   unsigned n_rules;
   unsigned limit;
+  int otherwise; /* errno, 0 = kill */
 } list;
 
 static _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -163,6 +165,13 @@ static void check_rule(const Rule *rule) {
   }
 }
 
+static int read_errno(const char *word) {
+  int value = word ? (int)read_word(word) : 0;
+  if (value <= 0 || value > 4095)
+    fail("errno NAME system-call, or otherwise NAME");
+  return value;
+}
+
 static void read_rule(char *text) {
   if (list.n_rules == MAX_RULES)
     fail("more than %u rules", MAX_RULES);
@@ -170,10 +179,9 @@ static void read_rule(char *text) {
   rule->line = list.line;
   char *save, *word = strtok_r(text, " \t", &save);
   if (strcmp(word, "errno") == 0) {
+    rule->refuse = read_errno(strtok_r(NULL, " \t", &save));
     word = strtok_r(NULL, " \t", &save);
-    rule->refuse = word ? (int)read_word(word) : 0;
-    word = strtok_r(NULL, " \t", &save);
-    if (!word || rule->refuse <= 0 || rule->refuse > 4095)
+    if (!word)
       fail("errno NAME system-call");
   }
   if (strlen(word) >= sizeof rule->name)
@@ -199,7 +207,10 @@ static void read_line(char *line) {
   }
   if (!reason || reason[strspn(reason, " \t\n")] == '\0')
     fail("a rule without a reason (# ...)");
-  read_rule(line + blank);
+  if (strncmp(line + blank, "otherwise ", 10) == 0)
+    list.otherwise = read_errno(line + blank + 10);
+  else
+    read_rule(line + blank);
 }
 
 static void read_list(const char *path) {
@@ -224,6 +235,8 @@ static const struct {
 } modes[] = { { "kill", SCMP_ACT_KILL_PROCESS }, { "log", SCMP_ACT_LOG }, { "errno", SCMP_ACT_ERRNO(EPERM) } };
 
 static uint32_t default_action(const char *mode) {
+  if (list.otherwise && strcmp(mode, modes[0].name) == 0)
+    return SCMP_ACT_ERRNO((uint32_t)list.otherwise);
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     if (strcmp(modes[i].name, mode) == 0)
       return modes[i].action;

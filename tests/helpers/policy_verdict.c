@@ -8,8 +8,11 @@
  * number. What the policy lets through is therefore answered, not executed; what it kills, dies; what it refuses has its errno. */
 #include "policy_handler.h"
 #include "policy_init.h"
+#include "policy_priv.h"
 #include "policy_qemu.h"
 #include "policy_run.h"
+#include "policy_setup.h"
+#include "policy_starter.h"
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -31,7 +34,7 @@ static const struct {
   const char *name;
   const struct sock_filter *code;
   size_t length;
-} policies[] = {POLICY(handler), POLICY(init), POLICY(qemu), POLICY(run)};
+} policies[] = {POLICY(handler), POLICY(init), POLICY(priv), POLICY(qemu), POLICY(run), POLICY(setup), POLICY(starter)};
 
 static int *answer; /* shared with the child: -1 = none, else errno */
 
