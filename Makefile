@@ -60,7 +60,7 @@ sobjs = $(patsubst %.c,$(BUILD)/sobj/%.o,$(1))
 # --- libraries, one list per layer; the linker drops what a program does not use ---------------------------------------
 PKG_lib       := glib-2.0 gio-2.0 gio-unix-2.0 json-c yaml-0.1 libcap-ng libarchive
 PKG_launcher  := libvirt libvirt-qemu libnl-3.0 libnl-route-3.0 libcgroup libxml-2.0
-PKG_handler   := libcurl libnghttp2 libprotobuf-c
+PKG_handler   := libcurl libnghttp2 libprotobuf-c libmicrohttpd gnutls
 PKG_test      := check
 PKG_policyc   := libseccomp
 PKG_all       := $(PKG_lib) $(PKG_launcher) $(PKG_handler) $(PKG_test) $(PKG_policyc)

@@ -6,10 +6,11 @@
 #include "handler/api/relay.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+
+#include "handler/api/fd_watch.h"
 
 typedef struct { guint8 bytes[WRY_RELAY_BUFFER]; gsize at, end; } Buffer;
 
@@ -19,8 +20,8 @@ struct WryRelay {
   gpointer data;
   WryWsReader reader;
   Buffer to_peer, to_client;
-  guint client_source, peer_source, timer;
-  GIOCondition client_wants, peer_wants;
+  WryFdWatch client, peer;
+  guint timer;
   guint8 pong[WRY_WS_MAX_CONTROL];
   gsize pong_length;
   gboolean pong_due, ping_due, peer_ended, over;
@@ -157,18 +158,11 @@ static gboolean on_peer(int fd G_GNUC_UNUSED, GIOCondition condition, gpointer d
   return step(relay) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-static void watch(guint *source, GIOCondition *now, GIOCondition wanted, int fd, GUnixFDSourceFunc call, WryRelay *relay) {
-  if (*now == wanted) return;
-  if (*source) g_source_remove(*source);
-  *source = wanted ? g_unix_fd_add(fd, wanted, call, relay) : 0;
-  *now = wanted;
-}
-
 static void arm(WryRelay *relay) {
   GIOCondition client = (is_empty(&relay->to_peer) ? G_IO_IN : 0) | (is_empty(&relay->to_client) ? 0 : G_IO_OUT);
   GIOCondition peer = (is_empty(&relay->to_client) ? G_IO_IN : 0) | (is_empty(&relay->to_peer) ? 0 : G_IO_OUT);
-  watch(&relay->client_source, &relay->client_wants, client, relay->options.client, on_client, relay);
-  watch(&relay->peer_source, &relay->peer_wants, peer, relay->options.peer, on_peer, relay);
+  wry_fd_watch(&relay->client, relay->options.client, client, on_client, relay);
+  wry_fd_watch(&relay->peer, relay->options.peer, peer, on_peer, relay);
 }
 
 static gboolean on_second(gpointer data) {
@@ -202,8 +196,8 @@ WryRelay *wry_relay_new(const WryRelayOptions *options, const guint8 *bytes, gsi
 void wry_relay_free(WryRelay *relay, WryWsCode code) {
   guint8 payload[WRY_WS_MAX_CONTROL];
   if (!relay) return;
-  watch(&relay->client_source, &relay->client_wants, 0, relay->options.client, on_client, relay);
-  watch(&relay->peer_source, &relay->peer_wants, 0, relay->options.peer, on_peer, relay);
+  wry_fd_watch(&relay->client, relay->options.client, 0, on_client, relay);
+  wry_fd_watch(&relay->peer, relay->options.peer, 0, on_peer, relay);
   g_source_remove(relay->timer);
   if (is_empty(&relay->to_client)) {
     control_frame(relay, WRY_WS_CLOSE, payload, wry_ws_close(payload, code, NULL));

@@ -29,6 +29,8 @@ LIBRARIES = [
     (r"nghttp2/.*", r"handler/node/grpc\w*\.[ch]$|tests/", "nghttp2"),
     (r"(protobuf-c/.*|\w+\.pb-c\.h)", r"handler/node/device_messages\.c$|tests/", "protobuf-c"),
     (r"curl/.*", r"handler/kube/", "libcurl"),
+    (r"microhttpd\.h", r"handler/api/server\.c$", "libmicrohttpd"),
+    (r"gnutls/.*", r"handler/api/(tls|front|server)\.[ch]$|tests/", "gnutls"),
     (r"check\.h", r"tests/", "check"),
 ]
 
