@@ -39,6 +39,6 @@ void wry_guest_run_probes(WryGuest *guest) {
   if (guest->life != WRY_LIFE_RUNNING || wry_guest_in_pod(guest)) return; /* a pod's probes are the kubelet's */
   WryJson *first = vmi->interfaces ? json_object_array_get_idx(vmi->interfaces, 0) : NULL, *addresses = first ? wry_json_get(first, "podIPs") : NULL;
   const char *address = addresses && json_object_array_length(addresses) ? json_object_get_string(json_object_array_get_idx(addresses, 0)) : NULL;
-  if (spec->readinessProbe && !guest->readiness) guest->readiness = wry_probe_new(spec->readinessProbe, address, &calls, guest);
-  if (spec->livenessProbe && !guest->liveness) guest->liveness = wry_probe_new(spec->livenessProbe, address, &calls, guest);
+  if (spec->readinessProbe && !guest->readiness) guest->readiness = wry_probe_new(spec->readinessProbe, spec, address, &calls, guest);
+  if (spec->livenessProbe && !guest->liveness) guest->liveness = wry_probe_new(spec->livenessProbe, spec, address, &calls, guest);
 }

@@ -16,6 +16,7 @@
 
 struct WryProbeRun {
   const WryProbe *probe;
+  guint16 port;               /* of tcp and http; 0 else */
   char *address;
   const WryProbeCalls *calls;
   gpointer data;
@@ -37,14 +38,6 @@ int wry_probe_http_verdict(const char *text, gsize length) {
   if (length < 12) return 0;
   gboolean shaped = g_ascii_isdigit(text[7]) && text[8] == ' ' && g_ascii_isdigit(text[9]) && g_ascii_isdigit(text[10]) && g_ascii_isdigit(text[11]);
   return shaped && (text[9] == '2' || text[9] == '3') ? 1 : -1;
-}
-
-guint16 wry_probe_port(WryJson *handler) {
-  gint64 port = wry_json_int(handler, "port", 0);
-  const char *text = wry_json_str(handler, "port");
-  guint64 value;
-  if (text && g_ascii_string_to_unsigned(text, 10, 1, 65535, &value, NULL)) return (guint16)value;
-  return port > 0 && port < 65536 ? (guint16)port : 0;
 }
 
 static gboolean attempt(gpointer data);
@@ -147,11 +140,10 @@ static gboolean make_address(const char *text, guint16 port, struct sockaddr_sto
   return TRUE;
 }
 
-static gboolean connect_to(WryProbeRun *run, WryJson *handler) {
+static gboolean connect_to(WryProbeRun *run) {
   struct sockaddr_storage address;
   socklen_t length;
-  guint16 port = wry_probe_port(handler);
-  if (!run->address || port == 0 || !make_address(run->address, port, &address, &length)) return FALSE;
+  if (!run->address || run->port == 0 || !make_address(run->address, run->port, &address, &length)) return FALSE;
   run->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   run->sent = FALSE;
   run->length = 0;
@@ -167,7 +159,7 @@ static gboolean attempt(gpointer data) {
   if (run->probe->guestAgentPing) {
     run->pinging = TRUE;
     run->calls->ping(run, run->data);
-  } else if (!connect_to(run, run->probe->tcpSocket ? run->probe->tcpSocket : run->probe->httpGet)) {
+  } else if (!connect_to(run)) {
     conclude(run, FALSE);
   }
   return G_SOURCE_CONTINUE;
@@ -180,9 +172,9 @@ static gboolean on_first(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-WryProbeRun *wry_probe_new(const WryProbe *probe, const char *address, const WryProbeCalls *calls, gpointer data) {
+WryProbeRun *wry_probe_new(const WryProbe *probe, const WryVmiSpec *spec, const char *address, const WryProbeCalls *calls, gpointer data) {
   WryProbeRun *run = g_new0(WryProbeRun, 1);
-  *run = (WryProbeRun){.probe = probe, .address = g_strdup(address), .calls = calls, .data = data, .fd = -1};
+  *run = (WryProbeRun){.probe = probe, .port = wry_vmi_probe_port(spec, probe->tcpSocket ? probe->tcpSocket : probe->httpGet), .address = g_strdup(address), .calls = calls, .data = data, .fd = -1};
   run->timer = g_timeout_add_seconds((guint)CLAMP(option(probe->initialDelaySeconds, 0), 0, 86400), on_first, run);
   return run;
 }

@@ -11,12 +11,10 @@ typedef struct {
   void (*verdict)(WryProbeRun *run, gboolean good, gpointer data);
 } WryProbeCalls;
 
-/* `address`: of the guest, NULL when it has none (tcp and http then fail). Starts after initialDelaySeconds. Borrows all. */
-WryProbeRun *wry_probe_new(const WryProbe *probe, const char *address, const WryProbeCalls *calls, gpointer data);
+/* `probe` is one of `spec`. `address`: of the guest, NULL when it has none (tcp and http then fail). Starts after initialDelaySeconds. Borrows all. */
+WryProbeRun *wry_probe_new(const WryProbe *probe, const WryVmiSpec *spec, const char *address, const WryProbeCalls *calls, gpointer data);
 void wry_probe_free(WryProbeRun *run);
 void wry_probe_answer(WryProbeRun *run, gboolean good);
 
 /* Pure: status line of an HTTP answer: 200..399 is good; 0 = not enough bytes yet, -1 = no. */
 int wry_probe_http_verdict(const char *text, gsize length);
-/* The port of a probe's handler: number or name of an interface's port; 0 when unknown. */
-guint16 wry_probe_port(WryJson *handler);

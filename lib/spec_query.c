@@ -55,6 +55,27 @@ const WryNetwork *wry_vmi_network(const WryVmiSpec *spec, const char *name) {
   return NULL;
 }
 
+static const WryPort *named_port(const WryVmiSpec *spec, const char *name) {
+  const GPtrArray *interfaces = spec->domain && spec->domain->devices ? spec->domain->devices->interfaces : NULL;
+  for (guint i = 0; interfaces && i < interfaces->len; i++) {
+    const GPtrArray *ports = ((const WryInterface *)g_ptr_array_index(interfaces, i))->ports;
+    for (guint j = 0; ports && j < ports->len; j++)
+      if (!g_strcmp0(((const WryPort *)g_ptr_array_index(ports, j))->name, name)) return g_ptr_array_index(ports, j);
+  }
+  return NULL;
+}
+
+/* As the kubelet: a text is a name first, then a number. */
+guint16 wry_vmi_probe_port(const WryVmiSpec *spec, WryJson *handler) {
+  const char *text = handler ? wry_json_str(handler, "port") : NULL;
+  gint64 port = handler && !text ? wry_json_int(handler, "port", 0) : 0;
+  const WryPort *named = text ? named_port(spec, text) : NULL;
+  guint64 number;
+  if (named) port = named->port.v;
+  if (text && !named && g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT16, &number, NULL)) port = (gint64)number;
+  return port > 0 && port <= G_MAXUINT16 ? (guint16)port : 0;
+}
+
 gboolean wry_cloud_init_is_config_drive(const WryVolume *volume) {
   return volume->cloudInitConfigDrive != NULL;
 }

@@ -14,7 +14,10 @@ static void default_networks(WryCheck *c) {
     pods += network->pod != NULL;
     defaults += network->multus && wry_opt_bool(network->multus->default_, FALSE);
   }
-  if (pods > 1) wry_refuse(c, DUPLICATE, wry_at(c, "networks"), "only one pod network is allowed");
+  if (pods > 1) {
+    const char *path = wry_at(c, "domain.devices.interfaces");
+    wry_refuse(c, DUPLICATE, path, "more than one interface is connected to a pod network in %s", path);
+  }
   if (defaults > 1) wry_refuse(c, INVALID, wry_at(c, "networks"), "only one Multus network may be the default");
   if (pods && defaults) wry_refuse(c, INVALID, wry_at(c, "networks"), "a pod network and a default Multus network exclude each other");
 }

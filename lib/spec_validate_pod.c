@@ -25,9 +25,22 @@ static gboolean has_pod_network(const WryVmiSpec *spec) {
   return FALSE;
 }
 
+/* KubeVirt leaves it to the kubelet, which asks in vain for ever. */
+static void probe_port(WryCheck *c, const WryProbe *probe, const char *name) {
+  WryJson *handler = !probe ? NULL : probe->httpGet ? probe->httpGet : probe->tcpSocket;
+  if (!handler || wry_vmi_probe_port(c->spec, handler)) return;
+  WryJson *port = wry_json_get(handler, "port");
+  wry_refuse(c, INVALID, wry_at(c, "%s.%s.port", name, probe->httpGet ? "httpGet" : "tcpSocket"), "%s is neither a number from 1 to 65535 nor the name of an interface's port",
+             port ? json_object_get_string(port) : "nothing");
+}
+
 WRY_RULE(wry_rule_probes) {
   probe_handlers(c, c->spec->readinessProbe, "readinessProbe");
   probe_handlers(c, c->spec->livenessProbe, "livenessProbe");
+  if (c->rules == WRY_RULES_THIS_VERSION) {
+    probe_port(c, c->spec->readinessProbe, "readinessProbe");
+    probe_port(c, c->spec->livenessProbe, "livenessProbe");
+  }
   if (has_pod_network(c->spec)) return;
   probe_network(c, c->spec->readinessProbe, "readinessProbe");
   probe_network(c, c->spec->livenessProbe, "livenessProbe");

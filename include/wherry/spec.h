@@ -114,4 +114,5 @@ gint64 wry_vmi_grace_seconds(const WryVmiSpec *spec);
 gboolean wry_opt_bool(WryOptBool value, gboolean absent);
 const WryVolume *wry_vmi_volume(const WryVmiSpec *spec, const char *name);
 const WryNetwork *wry_vmi_network(const WryVmiSpec *spec, const char *name);
+guint16 wry_vmi_probe_port(const WryVmiSpec *spec, WryJson *handler); /* of a probe's tcpSocket or httpGet (NULL: 0): a number, or the name of an interface's port; 0 = neither */
 gboolean wry_cloud_init_is_config_drive(const WryVolume *volume);

@@ -48,6 +48,25 @@ START_TEST(readiness_by_tcp) {
 }
 END_TEST
 
+/* By the name that an interface gives to the port. */
+START_TEST(readiness_by_name) {
+  FakeNode *node = fake_node_new();
+  guint port;
+  wry_autofd int listener = listen_anywhere(&port);
+  ck_assert_int_eq(listen(listener, 8), 0);
+  fake_node_begin(node);
+  g_autofree char *vm = fake_vm("a", "Once"), *ports = g_strdup_printf("masquerade: {}, ports: [{name: ssh, port: 1}, {name: web, port: %u}]", port);
+  g_autoptr(GString) text = g_string_new(vm);
+  g_string_replace(text, "masquerade: {}", ports, 1);
+  g_string_replace(text, "    spec:\n      domain:", "    spec:\n      readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}\n      domain:", 1);
+  fake_node_write(node, "a.yaml", text->str);
+  FakeLauncher *launcher = fake_bring_up(node, "a");
+  fake_wait(strcmp(ready_of(node, "a"), "True") == 0);
+  fake_launcher_free(launcher);
+  fake_node_free(node);
+}
+END_TEST
+
 static gboolean serve_http(int listener, const char *answer) {
   int peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   char request[512] = "";
@@ -102,6 +121,7 @@ int main(void) {
   g_setenv("WRY_LOG_LEVEL", "error", FALSE);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, readiness_by_tcp);
+  tcase_add_test(tests, readiness_by_name);
   tcase_add_test(tests, readiness_by_http);
   tcase_add_test(tests, liveness_by_agent);
   suite_add_tcase(suite, tests);

@@ -252,11 +252,6 @@ START_TEST(http_verdicts) {
   const struct { const char *text; int verdict; } rows[] = {{"HTTP/1.1 200 OK\r\n", 1}, {"HTTP/1.0 302 Found", 1}, {"HTTP/1.1 404 Not", -1}, {"HTTP/1.1 500", -1}, {"HTTP/1.1 20", 0}, {"", 0}, {"HT", 0},
                                                             {"SSH-2.0", -1}, {"HTTP/2 200 OK\r\n", -1}, {"HTTP/1.1 2x0 OK", -1}, {"HTTP/1.x 200 OK", -1}};
   for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) ck_assert_msg(wry_probe_http_verdict(rows[i].text, strlen(rows[i].text)) == rows[i].verdict, "%s", rows[i].text);
-  const struct { const char *json; guint port; } ports[] = {{"{\"port\":80}", 80}, {"{\"port\":\"8080\"}", 8080}, {"{\"port\":\"http\"}", 0}, {"{\"port\":70000}", 0}, {"{}", 0}, {"{\"port\":-1}", 0}};
-  for (gsize i = 0; i < G_N_ELEMENTS(ports); i++) {
-    g_autoptr(WryJson) json = wry_json_parse(ports[i].json, strlen(ports[i].json), NULL);
-    ck_assert_uint_eq(wry_probe_port(json), ports[i].port);
-  }
 }
 END_TEST
 

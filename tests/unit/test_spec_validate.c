@@ -79,6 +79,8 @@ static const struct { const char *domain, *spec, *causes; } vmi_rows[] = {
     {"'devices': {'interfaces': [{'name': 'n', 'bridge': {}, 'dhcpOptions': {'privateOptions': [{'option': 1, 'value': ''}]}}]}", POD,
      "Invalid spec.domain.devices.interfaces[0].dhcpOptions.privateOptions[0].option"},
     {"'devices': {'interfaces': [{'name': 'n', 'bridge': {}, 'state': 'absent'}]}", POD, "Invalid spec.domain.devices.interfaces[0].state"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}}, {'name': 'm', 'masquerade': {}}]}", "'networks': [{'name': 'n', 'pod': {}}, {'name': 'm', 'pod': {}}]",
+     "Duplicate spec.domain.devices.interfaces"},
     {"", "'networks': [{'name': 'n'}]", "Required spec.networks[0]; Required spec.networks[0].name"},
     {"", "'volumes': [{'name': 'v'}]", "Invalid spec.volumes[0]"},
     {"", "'volumes': [{'name': 'v', 'secret': {}}]", "Invalid spec.volumes[0].secret.secretName"},
@@ -208,6 +210,14 @@ static const struct { const char *domain, *spec, *causes; } version_rows[] = {
     {"'features': {'hyperv': {'vpindex': {}, 'tlbflush': {'direct': {}, 'extended': {}}}}", "",
      "NotSupported spec.domain.features.hyperv.tlbflush.direct; NotSupported spec.domain.features.hyperv.tlbflush.extended"},
     {"", "'livenessProbe': {'exec': {'command': ['a']}}", "NotSupported spec.livenessProbe.exec"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'tcpSocket': {'port': 'web'}}", ""},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'httpGet': {'port': '8081'}}", ""},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'livenessProbe': {'httpGet': {'port': 65535}}", ""},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'tcpSocket': {'port': 'db'}}", "Invalid spec.readinessProbe.tcpSocket.port"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'livenessProbe': {'httpGet': {'port': 'https'}}", "Invalid spec.livenessProbe.httpGet.port"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'tcpSocket': {'port': 65536}}", "Invalid spec.readinessProbe.tcpSocket.port"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'tcpSocket': {'port': 0}}", "Invalid spec.readinessProbe.tcpSocket.port"},
+    {"'devices': {'interfaces': [{'name': 'n', 'masquerade': {}, 'ports': [{'name': 'web', 'port': 8080}]}]}", POD ", 'readinessProbe': {'tcpSocket': {'port': '-1'}}", "Invalid spec.readinessProbe.tcpSocket.port"},
     {"", "'volumes': [{'name': 'v', 'hostDisk': {'path': '/x', 'type': 'DiskOrCreate', 'capacity': '1Gi'}}]", ""},
 };
 
