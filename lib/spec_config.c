@@ -48,6 +48,38 @@ static const struct { const char *name; GateStage stage; } gates[] = {
     {"VolumeMigration", STAGE_GA},
     {"InstancetypeReferencePolicy", STAGE_GA},
     {"PersistentReservation", STAGE_ALPHA},
+    {"AlignCPUs", STAGE_ALPHA},
+    {"CPUManager", STAGE_ALPHA},
+    {"ConfigurableHypervisor", STAGE_ALPHA},
+    {"ContainerPathVolumes", STAGE_ALPHA},
+    {"CrossArchitectureVirtualization", STAGE_ALPHA},
+    {"DecentralizedLiveMigration", STAGE_ALPHA},
+    {"DownwardMetrics", STAGE_ALPHA},
+    {"EnableVirtioFsStorageVolumes", STAGE_ALPHA},
+    {"ExperimentalIgnitionSupport", STAGE_ALPHA},
+    {"FirmwareAutoSelection", STAGE_ALPHA},
+    {"GraceIOVirtualization", STAGE_ALPHA},
+    {"HostDevices", STAGE_ALPHA},
+    {"HostDisk", STAGE_ALPHA},
+    {"HotplugVolumes", STAGE_ALPHA},
+    {"HypervStrictCheck", STAGE_ALPHA},
+    {"IOMMUFD", STAGE_ALPHA},
+    {"IncrementalBackup", STAGE_ALPHA},
+    {"MigrationStallDetection", STAGE_ALPHA},
+    {"NetworkDevicesWithDRA", STAGE_ALPHA},
+    {"OCIExport", STAGE_ALPHA},
+    {"ObjectGraph", STAGE_ALPHA},
+    {"PCINUMAAwareTopology", STAGE_ALPHA},
+    {"Plugins", STAGE_ALPHA},
+    {"PortRangesSpec", STAGE_ALPHA},
+    {"ReservedOverheadMemlock", STAGE_ALPHA},
+    {"Root", STAGE_ALPHA},
+    {"Sidecar", STAGE_ALPHA},
+    {"UtilityVolumes", STAGE_ALPHA},
+    {"VGPULiveMigration", STAGE_ALPHA},
+    {"VMStatsCollector", STAGE_ALPHA},
+    {"VSOCK", STAGE_ALPHA},
+    {"WorkloadEncryptionTDX", STAGE_ALPHA},
 };
 
 WryConfig *wry_config_new(WryJson *configuration, const char *default_architecture, GError **error) {
@@ -85,6 +117,12 @@ static GateStage gate_stage(const char *gate) {
   return STAGE_ALPHA;
 }
 
+gboolean wry_config_gate_known(const char *gate) {
+  guint i = 0;
+  while (i < G_N_ELEMENTS(gates) && strcmp(gates[i].name, gate)) i++;
+  return i < G_N_ELEMENTS(gates);
+}
+
 gboolean wry_config_gate(const WryConfig *config, const char *gate) {
   GateStage stage = gate_stage(gate);
   if (stage == STAGE_GA) return TRUE;
@@ -113,7 +151,7 @@ gboolean wry_config_bool(const WryConfig *config, const char *path, gboolean abs
 }
 
 const char *wry_config_architecture(const WryConfig *config) {
-  return config->architecture && *config->architecture ? config->architecture : "amd64";
+  return wry_config_str(config, "architectureConfiguration.defaultArchitecture", config->architecture && *config->architecture ? config->architecture : "amd64");
 }
 
 static const struct { const char *architecture, *machine, *emulated[3]; } machines[] = {

@@ -106,7 +106,7 @@ LOCAL_SHAPE(smbios_type, "Smbios", S_STR(family, 0), S_STR(manufacturer, 0), S_S
 LOCAL_SHAPE(support_resources_type, "SupportResources", S_OBJ(resources, NEEDED, overhead_type), S_STR(type, NEEDED));
 static const char *const tls_values[] = {"VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13", NULL};
 LOCAL_SHAPE(tls_type, "TlsConfig", S_STRS(ciphers, 0), S_ENUM(minTLSVersion, 0, tls_values));
-LOCAL_SHAPE(vm_options_type, "VmOptions", S_OBJ(disableFreePageReporting, 0, wry_empty_type), S_OBJ(disableSerialConsoleLog, 0, wry_empty_type));
+LOCAL_SHAPE(vm_options_type, "VmOptions", S_OBJ(disableFreePageReporting, LATER, wry_empty_type), S_OBJ(disableSerialConsoleLog, 0, wry_empty_type));
 
 /* --- spec.configuration ------------------------------------------------------------------------------------------------------------------------------------------ */
 static const char *const aggregation_values[] = {"AggregateToDefault", "Manual", NULL};
@@ -146,7 +146,7 @@ SHAPE(wry_kubevirt_config_type, "KubeVirtConfig",
   S_OBJ(seccompConfiguration, LATER, seccomp_type),
   S_STR(selinuxLauncherType, LATER),
   S_OBJ(smbios, 0, smbios_type),
-  S_LIST(supportContainerResources, LATER, support_resources_type),
+  S_LIST(supportContainerResources, 0, support_resources_type),
   S_STRS(supportedGuestAgentVersions, LATER),
   S_OBJ(tlsConfiguration, LATER, tls_type),
   S_OBJ(virtTemplateDeployment, LATER, instancetypes_deployment_type),
