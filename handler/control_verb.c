@@ -71,6 +71,16 @@ static void carry_out(WryClient *client, WryGuest *guest, const WryVerbPlan *pla
     wry_client_fail_error(client, error);
 }
 
+/* In a cluster VMs are the controller's. A stop that comes to the node itself, say because no API server answers, stops the guest; what its run strategy makes of that is decided later. */
+static gboolean stop_here(WryClient *client, const WryControlVerb *call, const char *namespace_) {
+  WryFleet *fleet = wry_client_fleet(client);
+  WryGuest *guest = wry_fleet_options(fleet)->pods && g_strcmp0(call->verb, "stop") == 0 ? wry_fleet_find(fleet, WRY_OBJECT_VMI, namespace_, call->name) : NULL;
+  if (!guest) return FALSE;
+  if (!wry_opt_bool(call->dryRun, FALSE)) wry_guest_stop(guest, call->gracePeriodSeconds.set ? call->gracePeriodSeconds.v : wry_opt_bool(call->force, FALSE) ? 0 : -1);
+  wry_client_reply(client, NULL, FALSE, -1);
+  return TRUE;
+}
+
 void wry_control_verb(WryClient *client, gconstpointer parameters) {
   const WryControlVerb *call = parameters;
   WryObjectKind kind = wry_object_kind_parse(call->kind);
@@ -79,6 +89,7 @@ void wry_control_verb(WryClient *client, gconstpointer parameters) {
     wry_client_standard(client, "InvalidParameter", "parameter", call->name ? "kind" : "name");
     return;
   }
+  if (stop_here(client, call, namespace_)) return;
   WryGuest *guest = wry_fleet_find(wry_client_fleet(client), kind, namespace_, call->name);
   if (!guest) {
     wry_client_not_found(client, kind, call->name);

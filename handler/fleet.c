@@ -213,9 +213,10 @@ static gboolean act(WryGuest *guest, const WryDecision *decision) {
   return FALSE;
 }
 
+/* In a cluster how it ended is kept until the API server has no such VMI any more: it may have to be told again. */
 static gboolean over_and_leaving(const WryGuest *guest) {
   const WryInstance *vmi = wry_guest_vmi(guest);
-  return vmi && vmi->deletionTimestamp && guest->life == WRY_LIFE_OVER;
+  return vmi && vmi->deletionTimestamp && guest->life == WRY_LIFE_OVER && (!wry_guest_in_pod(guest) || guest->object->removed);
 }
 
 static void decide_and_act(WryGuest *guest) {

@@ -103,7 +103,7 @@ static Write *write_of(WryWrites *writes, WryJson *meta) {
 
 void wry_writes_ours(WryWrites *writes, WryJson *object) {
   WryJson *meta = wry_json_get(object, "metadata");
-  if (!meta || !wry_json_str(meta, "uid")) return;
+  if (!meta || !wry_json_str(meta, "uid") || !wry_json_get(object, "status")) return;
   Write *write = write_of(writes, meta);
   wry_json_put(write->ours);
   write->ours = json_object_get(object);
