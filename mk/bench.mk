@@ -7,4 +7,12 @@ $(BENCH_PROGRAM): $(BUILD)/obj/tests/bench/parts.o $(A_launcher) $(A_lib)
 $(BUILD)/obj/tests/bench/parts.o: | $(GENERATED)
 -include $(BUILD)/obj/tests/bench/parts.d
 
-bench: $(BENCH_PROGRAM)
+BENCH_KUBE := $(BUILD)/tests/bench/kube
+
+$(BENCH_KUBE): $(BUILD)/obj/tests/bench/kube.o $(A_handler) $(A_lib)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(LINK) $^ $(LIBS_handler) $(LIBS_lib) -o $@
+$(BUILD)/obj/tests/bench/kube.o: | $(GENERATED)
+-include $(BUILD)/obj/tests/bench/kube.d
+
+bench: $(BENCH_PROGRAM) $(BENCH_KUBE)
