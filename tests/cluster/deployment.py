@@ -7,6 +7,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 DEPLOY = os.path.join(TOP, "deploy")
 ROLLOUT_SECONDS = 120
+GUESTS = ["disk", "kernel", "bootsector"]    # targets of tools/mkguest: containerDisks, and a kernel to boot from
 
 
 def exists():
@@ -14,27 +15,35 @@ def exists():
     return os.path.exists(os.path.join(DEPLOY, "kustomization.yaml"))
 
 
-def load_images(cluster, build, say=lambda text: None):
-    """Every image that `make images` makes, on the node."""
-    program = os.path.join(TOP, "tools/mkimages")
-    if not os.path.exists(program):
-        return
-    say("images")
-    folder = os.path.join(build, "images")
-    subprocess.run([program, "--build", build, "--out", folder], check=True, stdout=subprocess.DEVNULL)
-    for path in sorted(glob.glob(os.path.join(folder, "*.tar"))):
+def make_images(build, output=subprocess.DEVNULL):
+    """Wherry's images below BUILD/images, the guests' below BUILD/guest."""
+    for program, arguments in (("tools/mkimages", ["--build", build, "--out", os.path.join(build, "images")]),
+                               ("tools/mkguest", ["--out", os.path.join(build, "guest"), *GUESTS])):
+        subprocess.run([os.path.join(TOP, program), *arguments], check=True, stdout=output)
+
+
+def load_images(cluster, build):
+    """What make_images made, on the node."""
+    for path in sorted(glob.glob(os.path.join(build, "images/*.tar")) + glob.glob(os.path.join(build, "guest/*.oci.tar"))):
         cluster.load_image(path)
 
 
-def deploy(cluster, build, say=lambda text: None, overlay="."):
-    """Images, objects, and the DaemonSet ready on the node."""
-    if not exists():
-        say("no deploy/kustomization.yaml: the cluster is bare")
-        return
-    load_images(cluster, build, say)
-    cluster.apply(os.path.normpath(os.path.join(DEPLOY, overlay)), "--server-side")
+def apply(cluster, overlay="."):
+    """kubectl apply -k, and the DaemonSet ready on the node."""
+    cluster.apply(os.path.normpath(os.path.join(DEPLOY, overlay)))
     for item in cluster.get("daemonsets", "--all-namespaces", "-l", "kubevirt.io=virt-handler"):
         name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
         cluster.kubectl("rollout", "status", f"daemonset/{name}", "-n", namespace, f"--timeout={ROLLOUT_SECONDS}s",
                         seconds=ROLLOUT_SECONDS + 10)
+
+
+def deploy(cluster, build, say=lambda text: None):
+    """Images, objects, and the DaemonSet ready on the node."""
+    if not exists():
+        say("no deploy/kustomization.yaml: the cluster is bare")
+        return
+    say("images")
+    make_images(build)
+    load_images(cluster, build)
+    apply(cluster)
     say("Wherry is deployed")

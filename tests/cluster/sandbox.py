@@ -140,10 +140,10 @@ def note_machine(files):
     name = PREFIX + secrets.token_hex(4)
     with ledger():
         noted = os.path.join(LEDGER, "machine")
-        if not os.path.exists(noted):
-            values = {name: read(f"/proc/sys/{name}") for name in SYSCTLS if os.path.exists(f"/proc/sys/{name}")}
-            made = [where for where in settings.BOUND.values() if not os.path.isdir(where)]
-            write(noted, json.dumps({"sysctls": values, "made": made}))
+        found = json.loads(read(noted)) if os.path.exists(noted) else {
+            "sysctls": {name: read(f"/proc/sys/{name}") for name in SYSCTLS if os.path.exists(f"/proc/sys/{name}")}, "made": []}
+        found["made"] += [where for where in settings.BOUND.values() if not os.path.isdir(where)]
+        write(noted, json.dumps(found))
         for where in settings.BOUND.values():
             os.makedirs(where, exist_ok=True)
         write(os.path.join(LEDGER, name), files.root)

@@ -16,7 +16,8 @@ ETCD, ETCD_PEER = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
 CONTAINERD = "/run/containerd/containerd.sock"   # in the sandbox's own /run
 PAUSE_IMAGE, BUSYBOX_IMAGE = "localhost/pause:1", "localhost/busybox:1"
 # What the sandbox puts over the machine's own directories.
-BOUND = {"kubelet": "/var/lib/kubelet", "cni": "/var/lib/cni", "pods": "/var/log/pods", "containers": "/var/log/containers"}
+BOUND = {"kubelet": "/var/lib/kubelet", "cni": "/var/lib/cni", "pods": "/var/log/pods", "containers": "/var/log/containers",
+         "wherry": "/var/lib/wherry"}
 
 
 class Files:

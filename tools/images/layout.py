@@ -11,9 +11,11 @@ from guest import oci
 
 
 
-def tree_layer(path, files, epoch):
-    """Write a layer: {path: bytes, (bytes, mode) or a link's target as text}; parents are made, root owns everything."""
+def tree_layer(path, files, epoch, empty=()):
+    """Write a layer: {path: bytes, (bytes, mode) or a link's target as text}, and empty folders; parents are made, root owns
+    everything."""
     folders = {"/".join(name.split("/")[:n]) for name in files for n in range(1, name.count("/") + 1)}
+    folders |= {"/".join(name.split("/")[:n]) for name in empty for n in range(1, name.count("/") + 2)}
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name in sorted(folders | set(files)):
             value = files.get(name)
