@@ -79,6 +79,13 @@ def patch(*target, **value):
     return ["patch", *target, "--type=merge", "-p", json.dumps(value)]
 
 
+def hold(api, identity):
+    """The Lease as that holder writes it."""
+    lease = api.get(*LEASE)
+    lease["spec"] = {**lease.get("spec", {}), "holderIdentity": identity}
+    return ["replace", "-f", "-"], json.dumps(lease)
+
+
 def create(value):
     return ["create", "-f", "-"], json.dumps(value)
 
@@ -142,9 +149,9 @@ def others(w):
         "a privileged pod": create(changed(plain, containers=[{"name": "c", "image": "x", "securityContext": {"privileged": True}}])),
         "a pod on a chosen node": create(pod("new", "node1")),
         "a program in a pod": ["exec", "p1", "--", "true"],
-        "the Lease in another's name": patch(*LEASE, spec={"holderIdentity": "node1_1"}),
-        "the Lease taken from its holder": patch(*LEASE, spec={"holderIdentity": ""}),
-        "the Lease in the name of a longer node": patch(*LEASE, spec={"holderIdentity": "node22_1"}),
+        "the Lease in another's name": hold(w.api, "node1_1"),
+        "the Lease taken from its holder": hold(w.api, ""),
+        "the Lease in the name of a longer node": hold(w.api, "node22_1"),
         "another Lease": create(lease),
         "deletion of the Lease": ["delete", *LEASE],
         "the installation's state": patch("kubevirt", "kubevirt", "-n", "kubevirt", "--subresource=status", status={"phase": "Deployed"}),
@@ -172,7 +179,7 @@ def stolen(bed):
 @case("a handler's token that is bound to no pod writes nothing at all")
 def unbound(bed):
     w = world(bed)
-    rows = others(w) | own() | {"the Lease": patch(*LEASE, spec={"holderIdentity": "_1"})}
+    rows = others(w) | own() | {"the Lease": hold(w.api, "_1")}
     del rows["an event"]
     judge(bed.api, w.config["none"], rows, False)
 
@@ -191,7 +198,8 @@ def own():
 
 @case("the node role writes the objects of its own node")
 def node_role(bed):
-    judge(bed.api, world(bed).config["node2"], own() | {"the Lease in the own name": patch(*LEASE, spec={"holderIdentity": "node2_7"})}, True)
+    w = world(bed)
+    judge(bed.api, w.config["node2"], own() | {"the Lease in the own name": hold(w.api, "node2_7")}, True)
 
 
 @case("of its own node's objects it writes only what is its business")
