@@ -26,7 +26,7 @@ static void named_sources(WryCheck *c, const WryVolume *v, guint index) {
 static void host_disk(WryCheck *c, const WryHostDisk *disk, guint index) {
   gint64 capacity = 0;
   gboolean plain = !g_strcmp0(disk->type, "Disk");
-  if (c->rules == WRY_RULES_KUBEVIRT && !wry_config_gate(c->config, "HostDisk")) wry_refuse(c, INVALID, VOLUME(c, index, ""), "feature gate HostDisk is not enabled");
+  if (c->rules != WRY_RULES_THIS_VERSION && !wry_config_gate(c->config, "HostDisk")) wry_refuse(c, INVALID, VOLUME(c, index, ""), "feature gate HostDisk is not enabled"); /* on one box --host-disk-root says it */
   if (!wry_text(disk->path)) wry_refuse(c, NOT_FOUND, VOLUME(c, index, ".hostDisk.path"), "must be set");
   if (!plain && g_strcmp0(disk->type, "DiskOrCreate")) wry_refuse(c, INVALID, VOLUME(c, index, ".hostDisk.type"), "must be Disk or DiskOrCreate");
   if (disk->capacity) wry_quantity_value(disk->capacity, &capacity);

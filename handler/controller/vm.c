@@ -21,7 +21,8 @@ static WryJson *admit(WryVmTurn *turn, WryVerdict *verdict) {
   const WryReview review = {.config = world->config, .rules = WRY_RULES_IN_CLUSTER, .install_namespace = world->install_namespace, .find = world->find, .find_data = world->find_data,
                             .random_uuid = world->random_uuid, .uuid_data = world->uuid_data};
   g_autoptr(WryCauses) causes = wry_causes_new();
-  gboolean allowed = wry_review(&review, turn->vm, causes, verdict);
+  g_autoptr(WryJson) request = wry_json_copy(turn->vm);
+  gboolean allowed = wry_review(&review, request, causes, verdict);
   turn->object = verdict->object;
   turn->refused = !allowed && !turn->leaving;
   if (turn->refused) {

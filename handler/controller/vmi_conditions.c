@@ -82,11 +82,11 @@ static const char *image_trouble(WryJson *list, const char **ret_message) {
   return NULL;
 }
 
-/* The kubelet tells the two in turns; only the first change is worth a write. */
-static void put_image_trouble(WryVmiTurn *turn) {
+/* The kubelet tells the two in turns; only the first change is worth a write. Once a node has the VMI the condition is the node's. */
+static void put_image_trouble(WryVmiTurn *turn, gboolean handed_over) {
   static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
   const char *message = NULL, *reason = NULL;
-  for (gsize i = 0; !reason && i < G_N_ELEMENTS(lists); i++) reason = image_trouble(wry_json_path(turn->pod, lists[i]), &message);
+  for (gsize i = 0; !handed_over && !reason && i < G_N_ELEMENTS(lists); i++) reason = image_trouble(wry_json_path(turn->pod, lists[i]), &message);
   WryJson *before = wry_object_condition(turn->vmi, "Synchronized");
   gboolean backing_off = before && g_strcmp0(wry_json_str(before, "reason"), "ImagePullBackOff") == 0;
   if (!reason)
@@ -108,7 +108,7 @@ void wry_vmi_conditions(WryVmiTurn *turn) {
   gboolean starting = turn->pod && (phase == WRY_PHASE_SCHEDULING || (turn->phase <= WRY_PHASE_SCHEDULING && phase == WRY_PHASE_SCHEDULED));
   if (starting) {
     put_scheduled(turn);
-    put_image_trouble(turn);
+    put_image_trouble(turn, phase == WRY_PHASE_SCHEDULED);
   }
   put_eviction(turn);
   put_ready(turn);

@@ -94,7 +94,8 @@ gboolean wry_vmi_turn_start(WryVmiTurn *turn) {
                             .random_uuid = world->random_uuid, .uuid_data = world->uuid_data};
   g_autoptr(WryCauses) causes = wry_causes_new();
   g_auto(WryVerdict) verdict = {.stage = WRY_STAGE_ALLOWED};
-  if (!wry_review(&review, turn->vmi, causes, &verdict)) {
+  g_autoptr(WryJson) request = wry_json_copy(turn->vmi); /* defaults are put into the status of what is reviewed */
+  if (!wry_review(&review, request, causes, &verdict)) {
     g_autofree char *text = causes_text(causes);
     return hinder(turn, "FailedCreate", text);
   }
