@@ -2,9 +2,11 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 
 from suite import case, check
 
@@ -34,6 +36,27 @@ def reproducible(bed):
         first = {name: digest for name, digest in sums(bed.out).items() if name in again}
         check(len(again) >= 12, f"only {sorted(again)}")
         check(first == again, f"differ: {[name for name in again if first.get(name) != again[name]]}")
+
+
+@case("^C and SIGTERM end a build quietly, with 130 and 143, and leave nothing half made")
+def interrupted(bed):
+    cache = os.environ.get("WHERRY_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "wherry")
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with tempfile.TemporaryDirectory() as work:
+            for folder in ("cache", "out", "tmp"):
+                os.mkdir(os.path.join(work, folder))
+            os.symlink(os.path.join(cache, "debs"), os.path.join(work, "cache/debs"))
+            build = subprocess.Popen([bed.mkguest, "--cache", os.path.join(work, "cache"), "--out", os.path.join(work, "out"), "linux"],
+                                     env={**os.environ, "TMPDIR": os.path.join(work, "tmp")}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                     start_new_session=True)
+            half = os.path.join(work, "cache/guests")
+            while build.poll() is None and not (os.path.isdir(half) and os.listdir(half)):
+                time.sleep(0.02)
+            os.killpg(build.pid, number)  # as a terminal does: also what it has started
+            said = build.communicate(timeout=20)[0]
+            check(build.returncode == status and said == "", f"{number}: {build.returncode}, {said!r}")
+            check(not os.listdir(half) and not os.listdir(os.path.join(work, "tmp")), f"left: {os.listdir(half)}, {os.listdir(os.path.join(work, 'tmp'))}")
 
 
 @case("the kernel image and the disk image are below 30 MiB")
