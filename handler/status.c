@@ -46,6 +46,7 @@ static const struct { const char *failure, *message; } failures[] = {
   {"QEMUKilled", "QEMU was killed by a signal."},
   {"QEMUExited", "QEMU ended by itself with an error."},
   {"GuestPanicked", PANICKED},
+  {"WatchdogExpired", "The guest did not feed its watchdog, which ended it."},
   {"StartFailed", "The domain could not be started."},
 };
 

@@ -30,6 +30,10 @@ static gboolean killed(const WryEndFacts *f) {
   return f->killed || !f->started;
 }
 
+static gboolean watchdog(const WryEndFacts *f) {
+  return f->watchdog;
+}
+
 static gboolean signalled(const WryEndFacts *f) {
   return f->has_status && WIFSIGNALED(f->status);
 }
@@ -84,6 +88,11 @@ static char *say_panic(const WryEndFacts *f) {
   return g_strdup("the guest's kernel panicked");
 }
 
+static char *say_watchdog(const WryEndFacts *f) {
+  (void)f;
+  return g_strdup("the guest did not feed its watchdog, whose action is poweroff");
+}
+
 static char *say_unknown(const WryEndFacts *f) {
   return g_strdup_printf("QEMU is gone%s%s", f->off_reason ? "; libvirt says: " : "", f->off_reason ? f->off_reason : "");
 }
@@ -99,6 +108,7 @@ static const struct {
   {powered_off, "Shutoff", "Shutdown", NULL, NULL},
   {never_ran, "Shutoff", "Shutdown", NULL, NULL},
   {killed, "Shutoff", "Destroyed", NULL, NULL},
+  {watchdog, "Shutoff", "Crashed", "WatchdogExpired", say_watchdog},
   {signalled, "Shutoff", "Crashed", "QEMUKilled", say_signal},
   {from_outside, "Shutoff", "Crashed", "QEMUKilled", say_outside},
   {exited, "Shutoff", "Crashed", "QEMUExited", say_exit},

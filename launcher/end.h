@@ -11,6 +11,7 @@ typedef struct {
   gboolean host_signal;     /* QEMU was ended by a signal that was not ours */
   gboolean panicked;        /* the guest told of a panic */
   gboolean killed;          /* we ended QEMU */
+  gboolean watchdog;        /* the guest's watchdog did: QEMU exits with status 0 and says nothing else */
   gboolean untouched;       /* the guest never ran: there was nothing to shut down */
   const char *off_reason;   /* libvirt's: "Shutdown", "Crashed" …; NULL = it said nothing */
   const char *log_tail;     /* QEMU's last words; NULL or "" = none */

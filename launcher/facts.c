@@ -9,6 +9,7 @@ static const struct { const char *word; gsize offset; } flags[] = {
   {"live", G_STRUCT_OFFSET(WryFacts, live)},           {"guest-shutdown", G_STRUCT_OFFSET(WryFacts, guest_shutdown)}, {"host-signal", G_STRUCT_OFFSET(WryFacts, host_signal)},
   {"panicked", G_STRUCT_OFFSET(WryFacts, panicked)},   {"killed", G_STRUCT_OFFSET(WryFacts, killed)},
   {"user-paused", G_STRUCT_OFFSET(WryFacts, user_paused)}, {"untouched", G_STRUCT_OFFSET(WryFacts, untouched)},
+  {"watchdog", G_STRUCT_OFFSET(WryFacts, watchdog)},
 };
 
 #define FLAG(facts, i) G_STRUCT_MEMBER(gboolean, facts, flags[i].offset)

@@ -9,6 +9,7 @@ typedef struct {
   gboolean host_signal;
   gboolean panicked;
   gboolean killed;
+  gboolean watchdog;       /* the watchdog ended QEMU */
   gboolean user_paused;
   gboolean untouched;      /* started paused, and no instruction of the guest has run */
 } WryFacts;

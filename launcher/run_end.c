@@ -31,7 +31,7 @@ void wry_run_exited(int pid, int status, gpointer data) {
 
 /* A QEMU that went by itself with status 0 is explained only by libvirt's event. */
 gboolean wry_run_has_verdict(const WryRun *run) {
-  gboolean told = run->facts.killed || run->facts.guest_shutdown || run->facts.panicked || run->off;
+  gboolean told = run->facts.killed || run->facts.guest_shutdown || run->facts.panicked || run->facts.watchdog || run->off;
   return run->has_status && (told || !WIFEXITED(run->status) || WEXITSTATUS(run->status) != 0);
 }
 
@@ -102,6 +102,7 @@ static WryEndFacts facts_of(const WryRun *run, const char *log_tail) {
     .host_signal = run->facts.host_signal,
     .panicked = run->facts.panicked,
     .killed = run->facts.killed,
+    .watchdog = run->facts.watchdog,
     .untouched = run->facts.untouched,
     .off_reason = last.state == WRY_VIRT_OFF ? last.reason : NULL,
     .log_tail = log_tail,

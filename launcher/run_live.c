@@ -132,8 +132,11 @@ static void on_rebooted(gpointer data) {
 }
 
 static void on_watchdog(const char *action, gpointer data) {
+  WryRun *run = data;
+  if (strcmp(action, "poweroff") == 0)
+    wry_run_note(run, &run->facts.watchdog, TRUE);
   g_autofree char *text = g_strdup_printf("The guest's watchdog was not fed; action: %s", action);
-  wry_run_event(data, "Warning", "WatchdogExpired", text);
+  wry_run_event(run, "Warning", "WatchdogExpired", text);
 }
 
 static void on_io_error(const char *target, const char *path, const char *reason, gboolean paused, gpointer data) {

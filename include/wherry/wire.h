@@ -50,7 +50,7 @@ typedef struct { char *name, *target; } WryReportVolume;
 typedef struct {
   char *state;        /* NoState Running Blocked Paused ShuttingDown Shutoff Crashed PMSuspended; NoState = not started yet */
   char *reason;       /* Shutoff: Shutdown Destroyed Crashed Failed Panicked; Paused: User IOError Watchdog StartingUp ... */
-  char *failure;      /* how QEMU died when it did: "OOMKilled", "SeccompKill", "QEMUKilled" (signal), "QEMUExited" (code), "GuestPanicked", "StartFailed" */
+  char *failure;      /* how QEMU died when it did: "OOMKilled", "SeccompKill", "QEMUKilled" (signal), "QEMUExited" (code), "GuestPanicked", "WatchdogExpired", "StartFailed" */
   char *message;      /* for people, with failure */
   WryOptInt qemuPid;  /* in the sandbox's pid namespace */
   WryOptBool softwareEmulation, agentConnected, agentVersionSupported, userPaused;

@@ -4,7 +4,7 @@ import os
 
 from bed.suite import case, check
 from system.cases_guest import VOLUMES, device
-from system.manifests import vm
+from system.manifests import MASQUERADE, vm
 from system.root import run, until
 
 CLAIM = """apiVersion: v1
@@ -71,3 +71,41 @@ def full_and_resumed(root, resize):
     for start in (0, 16):
         same = console.shell(f"dd if={disk} bs=1M skip={start} count=12 2>/dev/null | cmp - /tmp/{start} && echo same")
         check(same == "same", f"what was written at {start} MiB: {same}")
+
+
+GENERIC = """
+firmware:
+  kernelBoot:
+    kernelArgs: console=ttyS0 loglevel=4
+    container: {image: "localhost/wherry/guest-kernel-generic:1", kernelPath: /boot/vmlinuz, initrdPath: /boot/initrd.img}
+"""
+
+
+def starved(root, name, action):
+    """A guest that stops feeding its watchdog, at a shell."""
+    devices = MASQUERADE + f"watchdog:\n  name: dog\n  i6300esb: {{action: {action}}}\n"
+    root.apply(vm(name, strategy="Once", memory="256Mi", volumes=[], domain=GENERIC, devices=devices))
+    root.running(name)
+    console = root.console(name).login()
+    console.shell("watchdog -T 4 -t 1 /dev/watchdog")
+    console.shell("sleep 6")  # fed: nothing happens
+    check("WatchdogExpired" not in root.reasons(name), "told too soon")
+    console.send("kill -STOP $(pidof watchdog)\n")
+    return console
+
+
+@case("a guest that stops feeding its watchdog is reset, ended or asked to shut down, as its action says, and the event tells which")
+def watchdog(bed):
+    root = bed.root("generic")
+    console = starved(root, "reset", "reset")
+    qemu = root.qemu_pid("reset")
+    console.expect("login:", 90)
+    check(root.qemu_pid("reset") == qemu and root.field("vmi", "reset", ".status.phase") == "Running", "the same QEMU")
+    starved(root, "poweroff", "poweroff")
+    until(40, "ended", lambda: root.field("vmi", "poweroff", ".status.phase") == "Failed")
+    check(root.field("vmi", "poweroff", ".status.reason") == "WatchdogExpired", root.field("vmi", "poweroff", ".status.reason"))
+    starved(root, "shutdown", "shutdown")
+    until(60, "shut down", lambda: root.field("vmi", "shutdown", ".status.phase") == "Succeeded")
+    for name in ("reset", "poweroff", "shutdown"):
+        said = [e["message"] for e in root.events(name) if e["reason"] == "WatchdogExpired"]
+        check(said and all(name in text for text in said), f"{name}: {said}, {root.reasons(name)}")

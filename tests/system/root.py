@@ -12,7 +12,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GUESTS = {"guest": ("disk", "guest.oci.tar"), "kernel": ("kernel", "guest-kernel.oci.tar"), "bootsector": ("bootsector", "bootsector.oci.tar"),
+GUESTS = {"guest": ("disk", "guest.oci.tar"), "kernel": ("kernel", "guest-kernel.oci.tar"), "generic": ("generic-kernel", "guest-kernel-generic.oci.tar"), "bootsector": ("bootsector", "bootsector.oci.tar"),
           "poweroff": ("bootsector", "bootsector-poweroff.oci.tar"), "reset": ("bootsector", "bootsector-reset.oci.tar"),
           "fault": ("bootsector", "bootsector-fault.oci.tar")}
 BOOT_SECONDS = 120

@@ -35,6 +35,7 @@ static const End ends[] = {
   {{.started = TRUE, .has_status = TRUE, .host_signal = TRUE, .off_reason = "Shutdown"}, "Shutoff", "Crashed", "QEMUKilled",
    "QEMU was told to end by a signal that Wherry did not send"},
   {{.started = TRUE, .has_status = TRUE, .off_reason = "Shutdown"}, "Shutoff", "Shutdown", NULL, NULL},
+  {{.started = TRUE, .has_status = TRUE, .watchdog = TRUE, .off_reason = "Crashed"}, "Shutoff", "Crashed", "WatchdogExpired", "the guest did not feed its watchdog, whose action is poweroff"},
   {{.started = TRUE, .off_reason = "Failed"}, "Shutoff", "Crashed", "QEMUKilled", "QEMU is gone; libvirt says: Failed"},
   {{.started = TRUE}, "Shutoff", "Crashed", "QEMUKilled", "QEMU is gone"},
   {{.start_error = "no such image"}, "Shutoff", "Failed", "StartFailed", "no such image"},
@@ -185,9 +186,9 @@ START_TEST(facts_survive) {
 END_TEST
 
 START_TEST(facts_as_text) {
-  WryFacts facts = wry_facts_parse("runs=2 live guest-shutdown host-signal panicked killed user-paused untouched");
+  WryFacts facts = wry_facts_parse("runs=2 live guest-shutdown host-signal panicked killed user-paused untouched watchdog");
   g_autofree char *text = wry_facts_print(&facts);
-  ck_assert_str_eq(text, "runs=2 live guest-shutdown host-signal panicked killed user-paused untouched");
+  ck_assert_str_eq(text, "runs=2 live guest-shutdown host-signal panicked killed user-paused untouched watchdog");
   WryFacts odd = wry_facts_parse("nonsense runs=x live2 \x01");
   ck_assert(odd.runs == 0 && !odd.live);
 }

@@ -50,6 +50,7 @@ static const struct { const char *state, *reason, *failure; gint64 grace; gboole
     {"Shutoff", "Crashed", NULL, 30, FALSE, WRY_PHASE_FAILED, "QEMUCrashed"},
     {"Shutoff", "Crashed", "OOMKilled", 30, FALSE, WRY_PHASE_FAILED, "OOMKilled"},
     {"Shutoff", "Crashed", "SeccompKill", 30, FALSE, WRY_PHASE_FAILED, "SeccompKill"},
+    {"Shutoff", "Crashed", "WatchdogExpired", 30, FALSE, WRY_PHASE_FAILED, "WatchdogExpired"},
     {"Shutoff", "Crashed", "QEMUKilled", 30, FALSE, WRY_PHASE_FAILED, "QEMUKilled"},
     {"Shutoff", "Failed", "StartFailed", 30, FALSE, WRY_PHASE_FAILED, "StartFailed"},
     {"Shutoff", "Panicked", NULL, 30, FALSE, WRY_PHASE_FAILED, "GuestPanicked"},
