@@ -1,4 +1,5 @@
 /* What QEMU may open: the sandbox's fixed layout, as a table. No socket of the host, no /proc, no /dev/net/tun (taps come as open fds), no other VM: they are not in it.
+ * QEMU has run's uid, but nothing of run's: what it writes to exists already, but for the sockets in a folder of its own. It can not make, remove or rename anything else.
  *
  * The kernel's ABI decides how much holds: file rights always, truncate from 3, TCP from 4, device ioctls from 5, abstract sockets and signals from 6. */
 #include "launcher/jail.h"
@@ -9,7 +10,7 @@
 
 #define READ (WRY_LL_READ_FILE | WRY_LL_READ_DIR)
 #define WRITE (WRY_LL_WRITE_FILE | WRY_LL_TRUNCATE)
-#define PRIVATE (READ | WRITE | WRY_LL_MAKE_REG | WRY_LL_MAKE_SOCK | WRY_LL_REMOVE_FILE)
+#define SOCKETS (WRY_LL_READ_DIR | WRY_LL_MAKE_SOCK | WRY_LL_REMOVE_FILE)
 
 static const struct {
   const char *path;
@@ -22,9 +23,13 @@ static const struct {
   {"/etc/ld.so.cache", READ, false},
   {"/etc/localtime", READ, false}, /* clocks in local time */
   {"/opt/wherry", READ, false},
-  {"/run/wherry/vm", PRIVATE, true},
-  {"/run/wherry/scratch", PRIVATE, false},
-  {"/run/wherry/state/nvram", PRIVATE, false},
+  {"/run/wherry/vm", READ, true}, /* ISO images, libvirt's key; what else is there is run's, and stays as run made it */
+  {"/run/wherry/vm/qemu", SOCKETS, false},
+  {"/run/wherry/vm/serial0.in", READ | WRITE, false},
+  {"/run/wherry/vm/serial0.out", READ | WRITE, false},
+  {"/run/wherry/vm/vars.fd", READ | WRITE, false},
+  {"/run/wherry/scratch", READ | WRITE, false},
+  {"/run/wherry/state/nvram", READ | WRITE, false},
   {"/run/wherry/volumes", READ | WRITE | WRY_LL_IOCTL_DEV, false}, /* also block devices */
   {"/dev/kvm", READ | WRITE | WRY_LL_IOCTL_DEV, false},
   {"/dev/null", READ | WRITE, false},

@@ -136,8 +136,8 @@ static void on_vnc(WryRun *run, WryRequest *request, gpointer body, int *fd) {
     refuse(run, request, WRY_ERROR_CONFLICT, "the VM has no display, or it is not up");
     return;
   }
-  g_autofree char *name = g_path_get_basename(run->plan->vnc);
-  int socket = wry_vconnect(run->vm_dir, name, SOCK_STREAM, &error);
+  g_autofree char *name = g_path_get_basename(run->plan->vnc), *path = g_build_filename(WRY_DOMAIN_QEMU_DIR, name, NULL);
+  int socket = wry_vconnect(run->vm_dir, path, SOCK_STREAM, &error);
   if (socket >= 0)
     wry_request_reply(run, request, NULL, socket);
   else

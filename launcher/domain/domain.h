@@ -14,6 +14,7 @@ typedef struct {
   const char *state;    /* on disk: nvram, as long as the VM object */
   const char *emulator; /* the domain's <emulator> */
 } WryDomainDirs;
+#define WRY_DOMAIN_QEMU_DIR "qemu" /* below vm: what QEMU itself makes there, sockets; the rest of vm is not QEMU's to write (launcher/jail_landlock.c) */
 extern const WryDomainDirs wry_domain_dirs; /* /run/wherry/vm, /run/wherry/scratch, /run/wherry/state, /opt/wherry/launcher-jail */
 
 /* One disk, in spec.domain.devices.disks order. */

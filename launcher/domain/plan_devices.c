@@ -74,7 +74,7 @@ gboolean wry_plan_sockets(WryPlanning *p, GError **error) {
   gboolean graphics = wry_opt_bool(devices->autoattachGraphicsDevice, TRUE);
   plan->agent = g_build_filename(p->dirs->vm, "agent.sock", NULL);
   if (wry_opt_bool(devices->autoattachSerialConsole, TRUE)) plan->serial = g_build_filename(p->dirs->vm, "serial0", NULL);
-  if (graphics) plan->vnc = g_build_filename(p->dirs->vm, "vnc.sock", NULL);
+  if (graphics) plan->vnc = g_build_filename(p->dirs->vm, WRY_DOMAIN_QEMU_DIR, "vnc.sock", NULL);
   plan->default_inputs = graphics && g_str_equal(plan->arch, "aarch64");
   plan->usb = plan->default_inputs || any_disk(plan, "usb") || any_input(devices->inputs, "usb");
   plan->scsi = !wry_opt_bool(devices->disableHotplug, FALSE) || any_disk(plan, "scsi");

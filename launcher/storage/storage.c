@@ -155,6 +155,12 @@ static gboolean make_nvram_directory(const Preparing *p, GError **error) {
   return nvram >= 0;
 }
 
+/* The one folder in which the jail lets QEMU make something. */
+static gboolean make_qemu_directory(const Preparing *p, GError **error) {
+  wry_autofd int made = wry_vmkdir(p->vm, WRY_DOMAIN_QEMU_DIR, 0700, error);
+  return made >= 0;
+}
+
 gboolean wry_storage_prepare(const WryVmi *vmi, const WryBundle *bundle, const WryDomainDirs *dirs, GPtrArray **ret_direct, GError **error) {
   const WryDomainDirs *where = dirs ? dirs : &wry_domain_dirs;
   wry_autofd int vm = wry_dir_open(where->vm, error);
@@ -162,6 +168,6 @@ gboolean wry_storage_prepare(const WryVmi *vmi, const WryBundle *bundle, const W
   *ret_direct = NULL;
   if (scratch < 0) return FALSE;
   Preparing p = {.vmi = vmi, .bundle = bundle, .dirs = where, .vm = vm, .scratch = scratch};
-  if (make_volumes(&p, error) && make_nvram_directory(&p, error)) *ret_direct = find_direct(&p, error);
+  if (make_volumes(&p, error) && make_nvram_directory(&p, error) && make_qemu_directory(&p, error)) *ret_direct = find_direct(&p, error);
   return *ret_direct != NULL;
 }

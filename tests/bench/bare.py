@@ -103,7 +103,7 @@ class Bare:
         """All that is not QEMU's own start; what start() measures begins after this. A process that becomes QEMU waits in the cgroup: to join one takes a grace period of all processors."""
         argv, fds = self.adapted()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.work, "vm", "vnc.sock"))
+            os.unlink(os.path.join(self.work, "vm", "qemu", "vnc.sock"))
         self.buffer = b""
         waits = ["sh", "-c", 'read -r go && exec "$@" </dev/null', "sh", *argv]
         self.process = subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds, preexec_fn=self.weight.join)

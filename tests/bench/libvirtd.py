@@ -113,7 +113,7 @@ class Libvirtd:
         return text
 
     def prepare(self):
-        for name in ("vnc.sock", "agent.sock"):
+        for name in ("qemu/vnc.sock", "agent.sock"):
             path = os.path.join(self.work, "vm", name)
             if os.path.exists(path):
                 os.unlink(path)

@@ -29,6 +29,9 @@
 
 #define OTHER "/run/other"           /* another VM's directory, open to all */
 #define STATE "/run/wherry/state"    /* run's, of the same uid: only state/nvram is QEMU's */
+#define VM "/run/wherry/vm"          /* run's too: QEMU reads there, and makes sockets in vm/qemu */
+#define STATUS VM "/libvirt/run/qemu/default_vm.xml"
+#define SCRATCH "/run/wherry/scratch"
 #define VICTIM_PORT 4711
 
 static int victim; /* pid, from the environment of the attempt's arguments */
@@ -65,6 +68,48 @@ static bool usr_write(void) { return opens("/usr/writable", O_WRONLY); }
 static bool opt_write(void) { return opens("/opt/wherry/writable", O_WRONLY); }
 static bool tmp_create(void) { return opens("/tmp/planted", O_CREAT | O_WRONLY); }
 static bool shm_create(void) { return opens("/dev/shm/planted", O_CREAT | O_WRONLY); }
+
+/* What run keeps: a hostile QEMU must not tell it what is so, or make it lose a VM. */
+static bool record_read(void) { return opens(STATE "/final.rec.a", O_RDONLY); }
+static bool record_truncate(void) { return truncate(STATE "/final.rec.a", 0) == 0; }
+static bool record_trunc_open(void) { return opens(STATE "/final.rec.a", O_WRONLY | O_TRUNC); }
+static bool record_unlink(void) { return unlink(STATE "/final.rec.a") == 0; }
+static bool record_rename(void) { return rename(STATE "/final.rec.a", STATE "/final.rec.b") == 0; }
+static bool record_plant(void) { return rename(SCRATCH "/disk.qcow2", STATE "/final.rec.b") == 0; }
+static bool log_write(void) { return opens(STATE "/serial0.log", O_WRONLY | O_APPEND); }
+static bool log_unlink(void) { return unlink(STATE "/serial0.log") == 0; }
+static bool nvram_create(void) { return opens(STATE "/nvram/planted", O_CREAT | O_WRONLY); }
+static bool nvram_unlink(void) { return unlink(STATE "/nvram/vars.fd") == 0; }
+static bool status_write(void) { return opens(STATUS, O_WRONLY); }
+static bool status_read_write(void) { return opens(STATUS, O_RDWR); }
+static bool status_truncate(void) { return truncate(STATUS, 0) == 0; }
+static bool status_trunc_open(void) { return opens(STATUS, O_RDONLY | O_TRUNC); }
+static bool status_unlink(void) { return unlink(STATUS) == 0; }
+static bool status_rename(void) { return rename(STATUS, STATUS ".old") == 0; }
+static bool status_replace(void) { return rename(SCRATCH "/disk.qcow2", STATUS) == 0; }
+static bool status_link(void) { return link(SCRATCH "/disk.qcow2", VM "/libvirt/run/qemu/second.xml") == 0; }
+static bool status_create(void) { return opens(VM "/libvirt/run/qemu/second.xml", O_CREAT | O_WRONLY); }
+static bool status_tmpfile(void) { return opens(VM "/libvirt/run/qemu", O_TMPFILE | O_RDWR); }
+static bool pid_write(void) { return opens(VM "/libvirt/run/qemu/default_vm.pid", O_WRONLY); }
+static bool libvirt_remove(void) { return rmdir(VM "/libvirt/run/empty") == 0; }
+static bool libvirt_mkdir(void) { return mkdir(VM "/libvirt/run/planted", 0700) == 0; }
+static bool facts_write(void) { return opens(VM "/facts", O_WRONLY); }
+static bool facts_unlink(void) { return unlink(VM "/facts") == 0; }
+static bool facts_replace(void) { return rename(VM "/bundle.json", VM "/facts") == 0; }
+static bool bundle_write(void) { return opens(VM "/bundle.json", O_WRONLY); }
+static bool bundle_truncate(void) { return truncate(VM "/bundle.json", 0) == 0; }
+static bool iso_write(void) { return opens(VM "/seed.iso", O_WRONLY); }
+static bool vm_create(void) { return opens(VM "/planted", O_CREAT | O_WRONLY); }
+static bool fifo_unlink(void) { return unlink(VM "/serial0.out") == 0; }
+static bool fifo_make(void) { return mkfifo(VM "/qemu/fifo", 0600) == 0; }
+static bool qemu_create(void) { return opens(VM "/qemu/planted", O_CREAT | O_WRONLY); }
+static bool qemu_mkdir(void) { return mkdir(VM "/qemu/planted", 0700) == 0; }
+static bool qemu_symlink(void) { return symlink("/run/wherry/node/launcher.sock", VM "/qemu/vnc.sock") == 0; }
+static bool scratch_create(void) { return opens(SCRATCH "/planted", O_CREAT | O_WRONLY); }
+static bool scratch_unlink(void) { return unlink(SCRATCH "/disk.qcow2") == 0; }
+static bool scratch_rename(void) { return rename(SCRATCH "/disk.qcow2", SCRATCH "/other.qcow2") == 0; }
+static bool volume_create(void) { return opens("/run/wherry/volumes/own/planted", O_CREAT | O_WRONLY); }
+static bool volume_unlink(void) { return unlink("/run/wherry/volumes/own/disk.img") == 0; }
 
 static bool by_handle(void) {
   struct { struct file_handle h; char bytes[128]; } handle = {.h.handle_bytes = 128};
@@ -218,9 +263,15 @@ static bool ring_enter(void) { return syscall(SYS_io_uring_enter, 0, 0, 0, 0, NU
 
 /* --- what a VM needs ------------------------------------------------------------------------------------------------------ */
 static bool own_disk(void) { return opens("/run/wherry/volumes/own/disk.img", O_RDWR); }
-static bool own_scratch(void) { return opens("/run/wherry/scratch/overlay", O_CREAT | O_RDWR); }
+static bool own_scratch(void) { return opens(SCRATCH "/disk.qcow2", O_RDWR); }
+static bool own_serial(void) { return opens(VM "/serial0.in", O_RDWR) && opens(VM "/serial0.out", O_RDWR); }
+static bool own_seed(void) { return opens(VM "/seed.iso", O_RDONLY); }
+static bool own_variables(void) { return opens(VM "/vars.fd", O_RDWR); }
 static bool own_nvram(void) { return opens(STATE "/nvram/vars.fd", O_RDWR); }
-static bool own_socket(void) { return unix_to("/run/wherry/vm/vnc.sock", 24, SOCK_STREAM, true); }
+static bool own_socket(void) {
+  static const char path[] = VM "/qemu/vnc.sock";
+  return unix_to(path, sizeof path, SOCK_STREAM, true) && unlink(path) == 0 && unix_to(path, sizeof path, SOCK_STREAM, true);
+}
 static bool own_urandom(void) { return opens("/dev/urandom", O_RDONLY); }
 static bool own_null(void) { return opens("/dev/null", O_RDWR); }
 static bool own_firmware(void) { return opens("/usr/bin/env", O_RDONLY); }
@@ -238,6 +289,11 @@ static const struct {
 } attempts[] = {
   E(passwd), E(other_read), E(other_write), E(other_create), E(other_list), E(other_by_dots), E(other_by_link), E(other_unlink), E(other_tmpfile), E(other_truncate),
   E(other_rename), E(other_hard_link), E(other_chmod), E(other_utimes), E(other_xattr), E(symlink_make), E(mkdir_own), E(console_log), E(record_write), E(state_create),
+  E(record_read), E(record_truncate), E(record_trunc_open), E(record_unlink), E(record_rename), E(record_plant), E(log_write), E(log_unlink), E(nvram_create), E(nvram_unlink),
+  E(status_write), E(status_read_write), E(status_truncate), E(status_trunc_open), E(status_unlink), E(status_rename), E(status_replace), E(status_link), E(status_create),
+  E(status_tmpfile), E(pid_write), E(libvirt_remove), E(libvirt_mkdir), E(facts_write), E(facts_unlink), E(facts_replace), E(bundle_write), E(bundle_truncate), E(iso_write),
+  E(vm_create), E(fifo_unlink), E(fifo_make), E(qemu_create), E(qemu_mkdir), E(qemu_symlink), E(scratch_create), E(scratch_unlink), E(scratch_rename), E(volume_create),
+  E(volume_unlink),
   E(node_cache), E(root_list), E(usr_write), E(opt_write), E(tmp_create), E(shm_create), E(by_handle), E(openat2_other),
   E(proc_status), E(victim_mem), E(victim_fd), E(victim_root), E(victim_environ), E(sysrq), E(sysctl_write), E(oom_adjust), E(kill_victim), E(kill_all), E(tgkill_victim),
   E(tkill_victim), E(sigqueue_victim), E(sigio_victim), E(pidfd_victim), E(ptrace_victim), E(read_victim), E(limit_victim), E(look_victim_limit), E(place_victim), E(nice_victim),
@@ -247,7 +303,7 @@ static const struct {
   E(dev_tun), E(dev_mem), E(dev_kmsg), E(dev_disk), E(dev_zero), E(dev_ptmx), E(dev_make), E(tap_rename), E(terminal_inject),
   E(net_tcp), E(net_tcp6), E(net_udp), E(net_packet), E(net_netlink), E(net_vsock), E(net_alg), E(net_bluetooth), E(abstract_connect), E(abstract_datagram),
   E(launcher_socket), E(other_vnc), E(other_bind), E(ring), E(ring_enter),
-  OWN(own_disk), OWN(own_scratch), OWN(own_nvram), OWN(own_socket), OWN(own_urandom), OWN(own_null), OWN(own_firmware), OWN(own_code), OWN(own_limits),
+  OWN(own_disk), OWN(own_scratch), OWN(own_serial), OWN(own_seed), OWN(own_variables), OWN(own_nvram), OWN(own_socket), OWN(own_urandom), OWN(own_null), OWN(own_firmware), OWN(own_code), OWN(own_limits),
 };
 
 int main(int argc, char **argv) {

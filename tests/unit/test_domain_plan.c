@@ -203,7 +203,7 @@ START_TEST(endpoints_are_there_when_wanted) {
   g_autoptr(WryDomainPlan) all = plan_with(DOMAIN(""), "", NULL);
   ck_assert_str_eq(all->name, "default_t");
   ck_assert_str_eq(all->serial, "/run/wherry/vm/serial0");
-  ck_assert_str_eq(all->vnc, "/run/wherry/vm/vnc.sock");
+  ck_assert_str_eq(all->vnc, "/run/wherry/vm/qemu/vnc.sock");
   ck_assert_str_eq(all->agent, "/run/wherry/vm/agent.sock");
   g_clear_pointer(&all, wry_domain_plan_free);
   g_autoptr(WryDomainPlan) none = plan_with("'domain': {'devices': {'autoattachPodInterface': false, 'autoattachSerialConsole': false, 'autoattachGraphicsDevice': false}, "

@@ -145,7 +145,7 @@ START_TEST(a_nocloud_seed_is_read_back) {
   ck_assert_str_eq(network, "version: 2\n");
   ck_assert_str_eq(label, "cidata");
   g_autofree char *left = names(dirs.vm);
-  ck_assert_str_eq(left, "./ci.iso ");
+  ck_assert_str_eq(left, "./ci.iso ./qemu ");
 }
 END_TEST
 
@@ -249,7 +249,7 @@ START_TEST(leftovers_of_a_killed_run_are_replaced) {
   ck_assert_msg(prepare("{'name': 'ci', 'cloudInitNoCloud': {'userData': 'u'}}", "", NULL), "%s", said);
   g_autofree char *files = on_image("ci.iso"), *left = names(dirs.vm);
   ck_assert_str_eq(files, "./meta-data ./user-data ");
-  ck_assert_str_eq(left, "./ci.iso ");
+  ck_assert_str_eq(left, "./ci.iso ./qemu ");
 }
 END_TEST
 
