@@ -14,10 +14,12 @@ variant       = $(MAKE) --no-print-directory VARIANT=$(1) BUILD=$(BUILD)/$(1)
 deps:  ## install what is missing from Debian to build, run and test
 	@tools/deps build run test cluster
 
-# A second make: the first one was parsed before the libraries were installed.
+# A second make: the first one was parsed before the libraries were installed.  Kubernetes is built before the suites, whose
+# time is limited; one that needs it and does not find it says so.
 .PHONY: test
 test: deps  ## install what is missing, build, run every suite, one summary
 	@$(MAKE) --no-print-directory test-programs
+	@$(CLUSTER) build || true
 	@$(RUN) $(SUITES)
 
 .PHONY: test-programs

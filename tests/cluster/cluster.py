@@ -10,6 +10,7 @@
 """
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,10 +67,9 @@ class Cluster:
         binaries.collect(self.files.bin, say)
         self.sandbox.remove()
         begin = time.monotonic()
+        shutil.rmtree(self.files.log, ignore_errors=True)
         for folder in (self.files.log, self.files.state):
-            os.makedirs(folder, exist_ok=True)
-        for name in os.listdir(self.files.log):
-            os.unlink(os.path.join(self.files.log, name))
+            os.makedirs(folder)
         try:
             self._start(lambda text: say(f"{time.monotonic() - begin:5.1f} s  {text}"))
         except BaseException:
@@ -105,6 +105,12 @@ class Cluster:
 
     def down(self):
         self.sandbox.remove()
+
+    def keep_pod_logs(self):
+        """What containers have printed, for a look after the end: LOG/pods/<namespace>_<pod>_<uid>/<container>/N.log"""
+        source, target = os.path.join(self.files.host, "pods"), os.path.join(self.files.log, "pods")
+        if os.path.isdir(source):
+            shutil.copytree(source, target, dirs_exist_ok=True)
 
     # --- daemons --------------------------------------------------------------------------------------------------------
     def start(self, name, *extra):

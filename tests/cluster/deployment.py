@@ -10,11 +10,6 @@ ROLLOUT_SECONDS = 120
 GUESTS = ["disk", "kernel", "bootsector"]    # targets of tools/mkguest: containerDisks, and a kernel to boot from
 
 
-def exists():
-    """Whether deploy/ can be applied as a whole."""
-    return os.path.exists(os.path.join(DEPLOY, "kustomization.yaml"))
-
-
 def make_images(build, output=subprocess.DEVNULL):
     """Wherry's images below BUILD/images, the guests' below BUILD/guest."""
     for program, arguments in (("tools/mkimages", ["--build", build, "--out", os.path.join(build, "images")]),
@@ -28,8 +23,15 @@ def load_images(cluster, build):
         cluster.load_image(path)
 
 
-def apply(cluster, overlay="."):
-    """kubectl apply -k, and the DaemonSet ready on the node."""
+def fitting_overlay(build):
+    """The folder below deploy/ that a user of this machine applies: one for software emulation where KVM runs no guests."""
+    probe = subprocess.run([os.path.join(build, "launcher"), "probe-kvm"], check=False, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return "." if probe.returncode == 0 else "overlays/emulation"
+
+
+def apply(cluster, overlay):
+    """kubectl apply -k of a folder below deploy/, and the DaemonSet ready on the node."""
     cluster.apply(os.path.normpath(os.path.join(DEPLOY, overlay)))
     for item in cluster.get("daemonsets", "--all-namespaces", "-l", "kubevirt.io=virt-handler"):
         name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
@@ -39,11 +41,10 @@ def apply(cluster, overlay="."):
 
 def deploy(cluster, build, say=lambda text: None):
     """Images, objects, and the DaemonSet ready on the node."""
-    if not exists():
-        say("no deploy/kustomization.yaml: the cluster is bare")
-        return
     say("images")
     make_images(build)
     load_images(cluster, build)
-    apply(cluster)
+    overlay = fitting_overlay(build)
+    say(f"kubectl apply -k {os.path.normpath(os.path.join('deploy', overlay))}")
+    apply(cluster, overlay)
     say("Wherry is deployed")
