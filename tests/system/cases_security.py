@@ -5,12 +5,13 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from bed.suite import Skip, case, check
 from system.manifests import sector
-from system.root import leaks, until
+from system.root import leaks, memory_cgroup, until
 
 
 def status(pid):
@@ -124,6 +125,47 @@ def birth_ends(bed):
     root.apply(sector("younger"))
     root.running("younger")
     check(root.qemu_pid("older") == qemu, "the VM that ran is not touched")
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return {int(word) for word in file.read().split()}
+
+
+def stop_next_child(pid, known, seconds=20):
+    """Stops the first process that is a child of `pid` and was not known before, as soon as it is there."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for child in children(pid) - known:
+            os.kill(child, signal.SIGSTOP)
+            return child
+    raise AssertionError("no new process of the root half")
+
+
+@case("no program of a sandbox runs before its limits and device rules are in force")
+def limited_first(bed):
+    root = bed.root("bootsector")
+    half = root.half("root")
+    known = children(half)
+    root.apply(sector("limited", strategy="Manual"))
+    starter = threading.Thread(target=root.ctl, args=("start", "limited"))
+    starter.start()
+    setup = stop_next_child(half, known)  # `launcher setup`, which makes them
+    try:
+        starter.join()
+        time.sleep(2)
+        uid = root.field("vmi", "limited", ".metadata.uid")
+        with open(f"/proc/{setup}/comm", encoding="utf-8") as file:
+            check(file.read().strip() in ("launcher-setup", "handler"), "another process was stopped")
+        programs = [name for name in root.sandbox_pids("limited") if name.startswith(("launcher-init", "launcher", "qemu"))]
+        check(len(children(half) - known) > 1, "the first process waits")
+        check(not programs, f"before their limits: {programs}")
+        check(root.field("vmi", "limited", ".status.phase") == "Scheduling", "the VMI waits")
+    finally:
+        os.kill(setup, signal.SIGCONT)
+    root.running("limited")
+    with open(os.path.join(memory_cgroup(uid).replace("/memory/", "/pids/"), "pids.max"), encoding="ascii") as file:
+        check(file.read().strip().isdigit(), "a limit")
 
 
 @case("namespaces of a VM are not the host's, and its file system shows nothing of it")
