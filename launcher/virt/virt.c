@@ -125,10 +125,11 @@ static gboolean op_open(Job *job, virDomainPtr none) {
   return TRUE;
 }
 
+/* A start that waits already loads what it needs by itself. */
 static gboolean op_warm(Job *job, virDomainPtr none) {
   virConnectPtr conn = connection(job);
   (void)none;
-  if (conn)
+  if (conn && g_async_queue_length(job->virt->queues[0]) <= 0)
     free(virConnectGetDomainCapabilities(conn, job->argument, NULL, NULL, NULL, 0));
   return conn != NULL;
 }
