@@ -105,7 +105,7 @@ static void scheduling(WryVmiTurn *turn) {
   else if (!lost_guarantee(turn) && wry_pod_handed_over(turn->pod)) {
     wry_vmi_enter(turn, WRY_PHASE_SCHEDULED, NULL);
     wry_vmi_hand_over(turn);
-    wry_act_event(turn->actions, WRY_ON_VMI, turn->vmi, FALSE, "SuccessfulHandOver", "Created virtual machine pod %s is handed over to node %s", wry_meta_str(turn->pod, "name"),
+    wry_act_event(turn->actions, WRY_ON_VMI, turn->vmi, FALSE, "SuccessfulHandOver", "Virtual machine pod %s was handed over to node %s", wry_meta_str(turn->pod, "name"),
                   wry_json_str(wry_json_get(turn->pod, "spec"), "nodeName"));
   }
 }

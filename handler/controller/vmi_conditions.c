@@ -117,7 +117,8 @@ void wry_vmi_conditions(WryVmiTurn *turn) {
 /* --- the gate ----------------------------------------------------------------------------------------------------------------------------------------------------------- */
 void wry_vmi_gate(WryVmiTurn *turn) {
   WryJson *paused = wry_object_condition(turn->vmi, "Paused");
-  if (!turn->pod || turn->phase != WRY_PHASE_RUNNING || wry_pod_ended(turn->pod) || wry_meta_str(turn->pod, "deletionTimestamp")) return;
+  gboolean on_node = turn->phase == WRY_PHASE_SCHEDULED || turn->phase == WRY_PHASE_RUNNING; /* so early that Ready can follow Running at once */
+  if (!turn->pod || !on_node || wry_pod_ended(turn->pod) || wry_meta_str(turn->pod, "deletionTimestamp")) return;
   gboolean halts = paused && g_strcmp0(wry_json_str(paused, "status"), "True") == 0;
   WryJson *before = wry_object_condition(turn->pod, WRY_POD_UNPAUSED);
   if (before && g_strcmp0(wry_json_str(before, "status"), halts ? "False" : "True") == 0) return;

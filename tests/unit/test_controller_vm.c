@@ -306,7 +306,11 @@ START_TEST(writes) {
   fake_cluster_vm(cluster, "Always", NULL);
   ck_assert_uint_le(fake_cluster_settle(cluster), 8); /* VM: defaults, status twice; revision, VMI, pod; VMI: Scheduling */
   fake_cluster_pod_runs(cluster);
-  ck_assert_uint_le(fake_cluster_settle(cluster), 1); /* VMI: Scheduled */
+  ck_assert_uint_le(fake_cluster_settle(cluster), 2); /* VMI: Scheduled; the pod's gate */
+  fake_cluster_patch(cluster, "Pod", NULL, "{'status': {'conditions': [{'type': 'Ready', 'status': 'True'}, {'type': 'kubevirt.io/virtual-machine-unpaused', 'status': 'True'}]}}");
+  ck_assert_uint_eq(fake_cluster_settle(cluster), 0);
+  fake_cluster_phase(cluster, "Running");
+  ck_assert_uint_le(fake_cluster_settle(cluster), 3); /* VMI: Ready; VM: Running, Ready */
 }
 END_TEST
 
