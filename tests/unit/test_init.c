@@ -43,7 +43,10 @@ static void become_init(int start, int out, const char *script) {
   write_run(script);
   dup2(out, 1);
   dup2(out, 2);
-  dup2(start, 3);
+  if (start >= 0)
+    dup2(start, 3);
+  else
+    close(3);
   for (int i = 4; i < 64; i++)
     if (i != fd)
       close(i);
@@ -84,6 +87,21 @@ static Sandbox sandbox_start(const char *script, const void *message, size_t len
 static Sandbox start_with(const char *script) {
   const WryInitStart start = {.version = WRY_SETUP_VERSION, .uid = UID, .gid = UID};
   return sandbox_start(script, &start, sizeof start, -1);
+}
+
+/* As a container runtime starts it: nothing is open but the standard files. */
+static Sandbox start_in_pod(const char *script) {
+  int out[2];
+  ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0) {
+    for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+      continue;
+    become_init(-1, out[1], script);
+  }
+  close(out[1]);
+  return (Sandbox){pid, out[0]};
 }
 
 /* All that the sandbox prints until its last process is gone, at most `ms`. */
@@ -128,6 +146,21 @@ START_TEST(test_over_ends_everything) {
   Sandbox sandbox = start_with("#!/bin/sh\nsleep 1000 &\necho \"$1 $WRY_FDS $MALLOC_ARENA_MAX\"\nexit 42\n");
   g_autofree char *text = output(&sandbox, 5000);
   ck_assert_str_eq(text, "run init=4,setup=5 1\n");
+  ck_assert_int_eq(sandbox_end(&sandbox), 0);
+}
+END_TEST
+
+/* In a pod what one run leaves in the deposit is there for the next. */
+START_TEST(test_pod_deposit) {
+  SKIP_UNLESS_ROOT();
+  Sandbox sandbox = start_in_pod("#!/bin/sh\n"
+                                 "found=$(dd bs=64 count=1 iflag=nonblock <&5 2>/dev/null)\n"
+                                 "echo \"$WRY_FDS ${found:-nothing}\"\n"
+                                 "[ -z \"$found\" ] || exit 42\n"
+                                 "printf kept >&6\n"
+                                 "exit 5\n");
+  g_autofree char *text = output(&sandbox, 8000);
+  ck_assert_msg(g_str_has_prefix(text, "init=4,setup=5,deposit=6 nothing\n") && strstr(text, "init=4,setup=5,deposit=6 kept\n"), "%s", text);
   ck_assert_int_eq(sandbox_end(&sandbox), 0);
 }
 END_TEST
@@ -300,6 +333,7 @@ int main(void) {
   TCase *life = tcase_create("life"), *policy = tcase_create("policy");
   tcase_set_timeout(life, 30);
   tcase_add_test(life, test_over_ends_everything);
+  tcase_add_test(life, test_pod_deposit);
   tcase_add_test(life, test_restart_tells_exits);
   tcase_add_test(life, test_reaps_at_once);
   tcase_add_test(life, test_kills_a_hung_run);
