@@ -1,7 +1,8 @@
 /* Requests to the API server.
  *
  * How it works: a call waits in a queue, flies (a transfer of transport.h) or rests before another attempt; at most max_in_flight fly. The queue is served from an idle source, so nothing is answered from within the
- * function that asked. A 401 makes the identity anew and repeats the call once. Everything about a call ends with its deadline, however often it was tried.
+ * function that asked. As long as it is not known whether the server can be reached, one call or stream flies alone: the others then share its connection
+ * instead of each making one. A 401 makes the identity anew and repeats the call once. Everything about a call ends with its deadline, however often it was tried.
  * Relies on: transport.h for HTTP, config.c for the identity, failure.c for Status, backoff.c for delays. */
 #include "handler/kube/client.h"
 
@@ -57,6 +58,8 @@ struct WryKube {
   gsize max_body;
   GQueue calls;   /* all, oldest first */
   guint flying;   /* calls, not streams */
+  gboolean proven;       /* the last that was heard of the server was an answer */
+  WryKubeCall *scout;    /* flies alone until it is proven */
   guint pump;     /* idle source */
 };
 
@@ -66,10 +69,9 @@ static void pump_soon(WryKube *kube);
 static void leave_stage(WryKubeCall *call) {
   WryKube *kube = call->kube;
   if (call->transfer) wry_transfer_drop(g_steal_pointer(&call->transfer));
-  if (call->stage == FLYING && !call->stream) {
-    kube->flying--;
-    pump_soon(kube);
-  }
+  if (call->stage == FLYING && !call->stream) kube->flying--;
+  if (kube->scout == call) kube->scout = NULL;
+  if (call->stage == FLYING) pump_soon(kube);
   if (call->rest_timer) g_source_remove(call->rest_timer);
   call->rest_timer = 0;
 }
@@ -142,6 +144,7 @@ static WryJson *parse_answer(const WryKubeCall *call, GError **error) {
 }
 
 static void on_lost(WryKubeCall *call, const WryTransferEnd *end) {
+  if (!end->stopped) call->kube->proven = FALSE;
   gboolean may = !call->stream && (verbs[call->verb].again || end->unsent);
   if (call->too_large)
     conclude_lost(call, WRY_ERROR_TOO_LARGE, "the answer is too large");
@@ -193,6 +196,10 @@ static void on_end(const WryTransferEnd *end, gpointer data) {
 
 static void on_begin(int http, gpointer data) {
   WryKubeCall *call = data;
+  WryKube *kube = call->kube;
+  if (!kube->proven) pump_soon(kube);
+  kube->proven = TRUE;
+  kube->scout = NULL;
   if (call->stream && call->stream->begin && http >= 200 && http < 300) call->stream->begin(call->data);
 }
 
@@ -219,6 +226,7 @@ static void fly(WryKubeCall *call) {
       .once = !verbs[call->verb].again,
   };
   call->stage = FLYING;
+  if (!kube->proven) kube->scout = call;
   call->generation = kube->config->generation;
   if (!call->stream) kube->flying++;
   g_byte_array_set_size(call->answer, 0);
@@ -227,6 +235,7 @@ static void fly(WryKubeCall *call) {
 
 /* The oldest call that may fly now. */
 static WryKubeCall *next_call(WryKube *kube) {
+  if (kube->scout) return NULL;
   for (GList *link = kube->calls.head; link; link = link->next) {
     WryKubeCall *call = link->data;
     if (call->stage == WAITING && (call->stream || kube->flying < kube->max_in_flight)) return call;

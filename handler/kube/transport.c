@@ -1,7 +1,8 @@
 /* HTTP transfers on the main loop, by libcurl's multi socket interface.
  *
  * How it works: libcurl tells which sockets and which time it waits for; each becomes a GLib source that hands the event back. libcurl must not be called from its own callbacks, but what a consumer does with bytes
- * may start and end transfers: those wait in a list until libcurl has returned. Connections are kept and shared; with HTTP/2 all transfers go over one.
+ * may start and end transfers: those wait in a list until libcurl has returned. Connections are kept and shared; with HTTP/2 all transfers go over one. libcurl's own waiting for a connection that is being made (CURLOPT_PIPEWAIT) is not
+ * used: in 7.88, without HTTP/2, what waits so may wait until another transfer ends, and a watch does not end. client.c sends one ahead instead.
  *
  * No answer makes us talk to another host: redirects are not followed. No answer can be larger than it looks: no compression is asked for. A dead peer is found by TCP's own probes and by TCP_USER_TIMEOUT, so an idle
  * watch needs no timer of ours that wakes often.
@@ -303,7 +304,6 @@ static void set_connection(WryTransfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, g_str_has_prefix(transport->base, "https") ? "https" : "http");
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, transport->http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, transport->http1 ? 0L : 1L); /* rather share the connection that is being made than make another */
   curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolved);
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, transport->connect_to);
   if (config->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy);

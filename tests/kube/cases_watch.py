@@ -186,7 +186,7 @@ def cut_everywhere(bed, length, begin, plural="pods"):
                 found = sorted((o["name"], o["uid"], o["version"]) for o in probe.dump(number)["dump"])
                 if want == found:
                     break
-                assert time.monotonic() < ends, f"cut {number}: {want} {found}"
+                assert time.monotonic() < ends, f"watch {number}: {want} {found}\n  {server.requests(f'/{ns}/')}\n  {[line for line in probe.seen if line.get('watch') == number]}"
                 time.sleep(0.05)
             probe.send(f"unwatch {number}")
             probe.wait(lambda line, number=number: line.get("unwatched") == number)
