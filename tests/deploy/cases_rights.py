@@ -303,6 +303,24 @@ def handed_over(bed):
         w.until("node1", True)
 
 
+@case("where nodes are named that may lead, no other takes the Lease, and no handler changes the names")
+def chosen(bed):
+    w = world(bed)
+    note = "kubevirt.io/controller-nodes"
+    bed.api.must("annotate", *LEASE, f"{note}=node1,node3")
+    try:
+        judge(bed.api, w.config["node1"], {"a chosen one": hold(bed.api, "node1_9")}, True)
+        judge(bed.api, w.config["node2"], {"another": hold(bed.api, "node2_9")}, False)
+        words, text = hold(bed.api, "node1_9")
+        lease = json.loads(text)
+        lease["metadata"]["annotations"][note] += ",node2"
+        wider = json.dumps(lease)
+        del lease["metadata"]["annotations"][note]
+        judge(bed.api, w.config["node1"], {"more names": (words, wider), "no names": (words, json.dumps(lease))}, False)
+    finally:
+        bed.api.must("annotate", *LEASE, f"{note}-")
+
+
 @case("users change neither spec nor status of an instance, nor the labels that place it")
 def users(bed):
     world(bed)
