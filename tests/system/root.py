@@ -4,7 +4,6 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -49,8 +48,10 @@ def own_address(peer):
 class Console:
     """A console session of wherryctl with what it has printed so far."""
 
+    verb = ("console",)
+
     def __init__(self, root, name, *flags):
-        self.process = subprocess.Popen([root.program("wherryctl"), "--root", root.path, "console", name, *flags], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([root.program("wherryctl"), "--root", root.path, *self.verb, name, *flags], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.text = ""
         self.mark = 0
@@ -186,19 +187,24 @@ class Root:
         return None
 
     def stop(self):
-        """Ends VMs and handler; fails when something of either is left."""
+        """Ends VMs and handler; fails when something of either is left. A case that failed may have left no handler: then one is needed to clear up."""
         try:
+            if self.handler.poll() is not None:
+                self.start()
             self.clear()
         finally:
             self.handler.terminate()
             self.handler.wait(30)
             self.log.close()
+            for pid, _ in processes(vm_uids(self.path)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         left = self.handler_pids() or leaks(self.path)
         if left:
             raise Failed(f"left behind by the handler: {left}")
 
     def remove(self):
-        shutil.rmtree(self.path, ignore_errors=True)
+        run(["rm", "-rf", "--one-file-system", self.path])
 
     def try_ctl(self, *words, seconds=60, **more):
         return run([self.program("wherryctl"), "--root", self.path, *words], seconds, **more)
