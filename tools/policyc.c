@@ -250,10 +250,20 @@ static unsigned widest(const Rule *rule) {
   return n;
 }
 
+/* A call's number as rules want it; negative when this architecture has no such call. */
+static int resolve_call(uint32_t arch, const char *name) {
+  for (size_t i = 0; i < sizeof policyc_calls / sizeof *policyc_calls; i++)
+    if (strcmp(policyc_calls[i].name, name) == 0)
+      return policyc_calls[i].number;
+  if (seccomp_syscall_resolve_name_arch(arch, name) < 0)
+    return -1;
+  return seccomp_syscall_resolve_name(name); /* rules are given in native numbers and translated */
+}
+
 static void add_rule(scmp_filter_ctx ctx, const Rule *rule, uint32_t arch, uint32_t otherwise) {
   list.line = rule->line;
-  int nr = seccomp_syscall_resolve_name(rule->name); /* rules are given in native numbers and translated */
-  if (seccomp_syscall_resolve_name_arch(arch, rule->name) < 0)
+  int nr = resolve_call(arch, rule->name);
+  if (nr < 0)
     fail("%s is not a system call of this architecture", rule->name);
   uint32_t action = rule->refuse ? SCMP_ACT_ERRNO((uint32_t)rule->refuse) : SCMP_ACT_ALLOW;
   if (action == otherwise)

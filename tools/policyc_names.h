@@ -12,6 +12,14 @@
 
 #define POLICYC_NAME(n) { #n, (unsigned long long)(n) }
 
+/* Calls that are younger than the libseccomp of the oldest build machine. New calls have one number on every architecture. */
+static const struct {
+  const char *name;
+  int number;
+} policyc_calls[] = {
+  { "fchmodat2", 452 },
+};
+
 static const struct {
   const char *name;
   unsigned long long value;
