@@ -4,13 +4,19 @@
  * The kernel's ABI decides how much holds: file rights always, truncate from 3, TCP from 4, device ioctls from 5, abstract sockets and signals from 6. */
 #include "launcher/jail.h"
 #include "wherry/landlock_abi.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define READ (WRY_LL_READ_FILE | WRY_LL_READ_DIR)
 #define WRITE (WRY_LL_WRITE_FILE | WRY_LL_TRUNCATE)
 #define SOCKETS (WRY_LL_READ_DIR | WRY_LL_MAKE_SOCK | WRY_LL_REMOVE_FILE)
+
+#define VM_DIR "/run/wherry/vm"
+#define IMAGE_SUFFIX ".iso"
 
 static const struct {
   const char *path;
@@ -23,7 +29,7 @@ static const struct {
   {"/etc/ld.so.cache", READ, false},
   {"/etc/localtime", READ, false}, /* clocks in local time */
   {"/opt/wherry", READ, false},
-  {"/run/wherry/vm", READ, true}, /* ISO images, libvirt's key; what else is there is run's, and stays as run made it */
+  {VM_DIR, READ, true}, /* ISO images, libvirt's key; what else is there is run's, and stays as run made it */
   {"/run/wherry/vm/qemu", SOCKETS, false},
   {"/run/wherry/vm/serial0.in", READ | WRITE, false},
   {"/run/wherry/vm/serial0.out", READ | WRITE, false},
@@ -54,6 +60,22 @@ static void grant(int ruleset, int abi, const char *path, uint64_t rights, bool 
   close(fd);
 }
 
+/* The images that run made for this guest (cloud-init, Secrets): a guest may write to a disk of them as to any other. */
+static void grant_images(int ruleset, int abi) {
+  int fd = open(VM_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+    const size_t length = strlen(entry->d_name), suffix = sizeof IMAGE_SUFFIX - 1;
+    char path[sizeof VM_DIR + sizeof entry->d_name];
+    if (entry->d_type != DT_REG || length <= suffix || strcmp(entry->d_name + length - suffix, IMAGE_SUFFIX) != 0)
+      continue;
+    snprintf(path, sizeof path, VM_DIR "/%s", entry->d_name);
+    grant(ruleset, abi, path, READ | WRITE, false);
+  }
+  if (dir)
+    closedir(dir);
+}
+
 void wry_jail_landlock(const char *qemu) {
   int abi = wry_ll_abi();
   if (abi == 0)
@@ -63,6 +85,7 @@ void wry_jail_landlock(const char *qemu) {
     wry_jail_fail("landlock ruleset");
   for (size_t i = 0; i < sizeof layout / sizeof *layout; i++)
     grant(ruleset, abi, layout[i].path, layout[i].rights, layout[i].required);
+  grant_images(ruleset, abi);
   grant(ruleset, abi, qemu, READ | WRY_LL_EXECUTE, true);
   if (wry_ll_restrict(ruleset) != 0)
     wry_jail_fail("landlock");
