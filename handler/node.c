@@ -17,6 +17,7 @@
 #include "handler/control.h"
 #include "handler/controller/controller.h"
 #include "handler/kube/config.h"
+#include "handler/api/role.h"
 #include "handler/node/role.h"
 #include "handler/options.h"
 #include "wherry/fd.h"
@@ -32,6 +33,7 @@
 #endif
 
 #define LAUNCHER_IMAGE "localhost/wherry/launcher:" WRY_VERSION
+#define INSTALL_NAMESPACE "kubevirt"
 #define DEFAULT_KUBEVIRT "/etc/wherry/kubevirt/kubevirt.yaml" /* of a cluster that has none */
 #define TWICE_MICROSECONDS (G_USEC_PER_SEC / 2) /* a second signal after this is a second wish */
 
@@ -56,6 +58,8 @@ typedef struct {
   WryController *controller;
   WryNodeRole *role;
   WryNodeRoleOptions role_options;
+  WryApiRole *api;
+  WryApiRoleOptions api_options;
   char *rendezvous;
   int rendezvous_fd;
   WryFleetOptions fleet_options;
@@ -133,6 +137,8 @@ static gboolean open_cluster(Node *node, GError **error) {
     const WryControllerOptions controller = {node->node_name, NULL, g_getenv("LAUNCHER_IMAGE") ? g_getenv("LAUNCHER_IMAGE") : LAUNCHER_IMAGE, DEFAULT_KUBEVIRT};
     node->controller = wry_controller_new(node->kube, &controller);
   }
+  node->api_options = (WryApiRoleOptions){node->node_name, INSTALL_NAMESPACE, -1};
+  if (node->kube && node->roles & WRY_ROLE_API && (node->api_options.listener = wry_api_role_listen(WRY_API_PORT, error)) < 0) return FALSE;
   if (!node->kube || !(node->roles & WRY_ROLE_NODE)) return node->kube != NULL;
   node->rendezvous = g_build_filename(node->places->run, "node", NULL);
   node->rendezvous_fd = wry_dir_open(node->rendezvous, error);
@@ -229,6 +235,8 @@ static gboolean begin(Node *node, int sock, const int dirs[WRY_DIRS], const WryI
   node->fleet = wry_fleet_new(&node->fleet_options, node->root, on_shown, node, error);
   if (!node->fleet) return FALSE;
   if (node->role) wry_node_role_start(node->role, node->fleet, node->root);
+  if (node->api_options.listener >= 0) node->api = wry_api_role_new(&node->api_options, node->kube, node->fleet, error);
+  if (node->api_options.listener >= 0 && !node->api) return FALSE;
   wry_control_set_fleet(node->control, node->fleet);
   node->images = wry_watch_new(dirs[WRY_DIR_IMAGES], on_image_name, on_images, node, error);
   return node->images != NULL;
@@ -241,6 +249,7 @@ static void end(Node *node) {
   wry_control_free(node->control);
   node->control = NULL;
   wry_fleet_free(node->fleet);
+  wry_api_role_free(node->api);
   wry_node_role_free(node->role);
   wry_kube_free(node->kube);
   wry_fd_close(&node->rendezvous_fd);
@@ -254,7 +263,7 @@ static void end(Node *node) {
 int wry_node_run(const WryOptions *options, const WryPlaces *places, int sock, const int dirs[WRY_DIRS], int lifeline) {
   g_autoptr(GError) error = NULL;
   WryIdentity identity = wry_identity();
-  Node node = {.options = options, .places = places, .loop = g_main_loop_new(NULL, FALSE), .rendezvous_fd = -1};
+  Node node = {.options = options, .places = places, .loop = g_main_loop_new(NULL, FALSE), .rendezvous_fd = -1, .api_options = {.listener = -1}};
   wry_log_init("main");
   node.node_name = options->node_name ? g_strdup(options->node_name) : host_name();
   node.boot_id = read_boot_id();

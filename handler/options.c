@@ -21,10 +21,10 @@
 
 #define DEFAULT_LIBEXEC "/usr/libexec/wherry"
 
-static const struct { const char *name; WryRoles role; } role_names[] = {{"node", WRY_ROLE_NODE}, {"controller", WRY_ROLE_CONTROLLER}};
+static const struct { const char *name; WryRoles role; } role_names[] = {{"node", WRY_ROLE_NODE}, {"controller", WRY_ROLE_CONTROLLER}, {"api", WRY_ROLE_API}};
 
 WryRoles wry_options_roles(const WryOptions *options, GError **error) {
-  g_auto(GStrv) words = g_strsplit(options->roles ? options->roles : "node,controller", ",", -1);
+  g_auto(GStrv) words = g_strsplit(options->roles ? options->roles : "node,controller,api", ",", -1);
   WryRoles roles = 0;
   if (!options->kube && !options->kubeconfig) return 0;
   for (guint i = 0; words[i]; i++) {
@@ -62,7 +62,7 @@ gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError 
     {"node-name", 0, 0, G_OPTION_ARG_STRING, &options->node_name, "Name of this node (default: the host name)", "NAME"},
     {"kube", 0, 0, G_OPTION_ARG_NONE, &options->kube, "Work for a Kubernetes cluster, with the configuration that a pod has", NULL},
     {"kubeconfig", 0, 0, G_OPTION_ARG_FILENAME, &options->kubeconfig, "Work for a Kubernetes cluster, with this configuration file", "FILE"},
-    {"roles", 0, 0, G_OPTION_ARG_STRING, &options->roles, "In a cluster: what this handler does (default: node,controller)", "LIST"},
+    {"roles", 0, 0, G_OPTION_ARG_STRING, &options->roles, "In a cluster: what this handler does (default: node,controller,api)", "LIST"},
     {"kubelet-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->kubelet_dir, "In a cluster: the kubelet's directory of device plugins (default: " WRY_KUBELET_DIR ")", "DIR"},
     {"libexec", 0, 0, G_OPTION_ARG_FILENAME, &options->libexec, "Directory of launcher, launcher-setup, launcher-init and launcher-jail (default: where the handler lies, else " DEFAULT_LIBEXEC ")", "DIR"},
     {"stop-vms-on-exit", 0, 0, G_OPTION_ARG_NONE, &options->stop_vms_on_exit, "On SIGTERM or SIGINT shut all VMs down; otherwise they run on", NULL},

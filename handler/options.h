@@ -22,7 +22,7 @@ gboolean wry_options_parse(WryOptions *options, int *argc, char ***argv, GError 
 void wry_options_clear(WryOptions *options);
 guint wry_options_kvm_mode(const WryOptions *options);
 
-typedef enum { WRY_ROLE_NODE = 1, WRY_ROLE_CONTROLLER = 2 } WryRoles;
+typedef enum { WRY_ROLE_NODE = 1, WRY_ROLE_CONTROLLER = 2, WRY_ROLE_API = 4 } WryRoles;
 /* 0: on one box, of no cluster; 0 with error: unknown role. */
 WryRoles wry_options_roles(const WryOptions *options, GError **error);
 
