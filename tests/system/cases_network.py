@@ -3,7 +3,7 @@ import socket
 import time
 
 from bed.suite import case, check
-from system.manifests import BRIDGE, sector, vm
+from system.manifests import BRIDGE, MASQUERADE, sector, vm
 from system.root import own_address, until
 
 SERVED = """#cloud-config
@@ -58,6 +58,23 @@ def served(bed):
     until(60, "not Ready while it reboots", lambda: is_ready(root, "served") == "False")
     until(120, "Ready again", lambda: is_ready(root, "served") == "True")
     check(root.qemu_pid("served") == pid and root.field("vmi", "served", ".metadata.uid") == uid, "the same QEMU and VMI")
+
+
+@case("Ready waits for a readiness probe by TCP, at a port that it knows by name")
+def ready_by_tcp(bed):
+    root = bed.root("guest")
+    probe = "readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 1}"
+    ports = MASQUERADE.replace("masquerade: {}", "masquerade: {}\n  ports:\n  - {name: web, port: 8080}")
+    root.apply(vm("tcp", spec=probe, devices=ports))
+    root.running("tcp")
+    console = root.console("tcp").login()
+    check(is_ready(root, "tcp") == "False", "not Ready before anybody listens")
+    console.shell("httpd -p 8080 -h /tmp")
+    root.wait("vmi", "tcp", "condition=Ready", 30)
+    console.shell("kill $(pidof httpd)")
+    until(30, "not Ready without it", lambda: is_ready(root, "tcp") == "False")
+    other = root.try_ctl("apply", "-f", "-", input=vm("tcp", spec=probe.replace("web", "db"), devices=ports))
+    check(other.returncode == 1 and "readinessProbe.tcpSocket.port" in other.stderr, f"a name that no port has: {other.stderr}")
 
 
 @case("the port that a VM had is the host's own again when it is gone")

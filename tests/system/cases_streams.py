@@ -3,12 +3,20 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 
 from bed.suite import Skip, case, check
+from system.cases_faults import open_console
 from system.manifests import sector, vm
-from system.root import until
+from system.root import Console, until
+
+class Follower(Console):
+    """A console that is a log: what `logs -f` has printed so far."""
+
+    verb = ("logs", "-f")
+
 
 LOG_BYTES = 2 << 20  # of the console's log, before it is rotated
 
@@ -73,6 +81,34 @@ def previous_log(bed):
     until(20, "the new log", lambda: "hello" in root.ctl("logs", "logged"))
     check("first-boot" not in root.ctl("logs", "logged"), "the new log is new")
     check("first-boot" in root.ctl("logs", "logged", "--previous"), "the old one is kept")
+    root.restart()
+    check("first-boot" in root.ctl("logs", "logged", "--previous") and "first-boot" not in root.ctl("logs", "logged"), "by the next handler too")
+    root.ctl("stop", "logged", "--force", "--grace-period=0")
+    until(20, "Stopped", lambda: root.field("vm", "logged", ".status.printableStatus") == "Stopped")
+    check("hello" in root.ctl("logs", "logged") and "first-boot" in root.ctl("logs", "logged", "--previous"), "of a VM that is stopped")
+
+
+@case("logs -f goes on with what the guest prints, over a new launcher and the next boot, and ends with the VM")
+def followed_log(bed):
+    root = bed.root("bootsector")
+    root.apply(sector("tail", grace=0))
+    root.running("tail")
+    console = root.console("tail")
+    console.expect("hello", 20)
+    follower = Follower(root, "tail")
+    try:
+        follower.expect("hello", 10)
+        console.send("one")
+        follower.expect("one", 10)
+        os.kill(root.sandbox_pids("tail")["launcher"][0], signal.SIGKILL)
+        until(20, "the console is back", lambda: open_console(root, "tail")).send("two")
+        follower.expect("two", 10)
+        root.ctl("restart", "tail")
+        follower.expect("hello", 40)
+        root.ctl("delete", "vm", "tail")
+        until(20, "it ends", lambda: follower.process.poll() is not None)
+    finally:
+        follower.close()
 
 
 @case("a real VNC client sees the guest's screen")

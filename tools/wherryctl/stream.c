@@ -18,6 +18,7 @@
 
 #define ESCAPE 0x1d /* ^] */
 #define RETRY_MS 500
+#define NEXT_TRIES 6u
 #define DEFAULT_CONSOLE_MINUTES 5
 
 static int open_stream(const WryArgs *args, WryControlMethod method, gboolean scrollback, GError **error) {
@@ -122,6 +123,21 @@ static gboolean await_growth(int log) {
   return s.st_nlink > 0 && read(watch, &buffer, sizeof buffer) > 0 && !(buffer.event.mask & IN_MOVE_SELF);
 }
 
+/* A log that was moved away has a successor within moments: there is none between the two. */
+static int next_log(const WryArgs *args, GError **error) {
+  for (guint tries = 1;; tries++) {
+    g_autoptr(GError) problem = NULL;
+    int next = open_stream(args, WRY_CONTROL_LOGS, FALSE, &problem);
+    if (next >= 0)
+      return next;
+    if (tries == NEXT_TRIES || !g_error_matches(problem, WRY_ERROR, WRY_ERROR_NOT_FOUND)) {
+      g_propagate_error(error, g_steal_pointer(&problem));
+      return -1;
+    }
+    await_change(args, RETRY_MS);
+  }
+}
+
 int wry_cmd_logs(const WryArgs *args, GError **error) {
   wry_autofd int log = open_stream(args, WRY_CONTROL_LOGS, FALSE, error);
   if (log < 0)
@@ -130,7 +146,7 @@ int wry_cmd_logs(const WryArgs *args, GError **error) {
     if (await_growth(log))
       continue;
     copy_rest(log);
-    int next = open_stream(args, WRY_CONTROL_LOGS, FALSE, error);
+    int next = next_log(args, error);
     if (next < 0)
       return 1;
     close(log);
