@@ -5,8 +5,6 @@
  * Relies on: lease.h; world.c and work.c. */
 #include "handler/controller/controller.h"
 
-#include <sys/utsname.h>
-
 #include "handler/controller/build.h"
 #include "handler/controller/controller_parts.h"
 #include "wherry/fd.h"
@@ -17,13 +15,15 @@
 #define LEASE "virt-controller"
 #define AT_ONCE 8 /* names at work */
 
+/* The program's own: a controller and its launchers are built for the same machines. */
 const char *wry_controller_architecture(void) {
-  static const struct { const char *machine, *architecture; } names[] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"s390x", "s390x"}};
-  struct utsname host;
-  if (uname(&host) != 0) return names[0].architecture;
-  for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-    if (g_strcmp0(names[i].machine, host.machine) == 0) return names[i].architecture;
-  return names[0].architecture;
+#if defined(__x86_64__)
+  return "amd64";
+#elif defined(__aarch64__)
+  return "arm64";
+#else
+#error "this architecture is not supported"
+#endif
 }
 
 /* --- leading ------------------------------------------------------------------------------------------------------------------------------------------------------- */
