@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -152,6 +153,34 @@ def requests(real):
     same(probe.end(), 0)
 
 
+def wake_ups(probe):
+    with open(f"/proc/{probe.process.pid}/status", encoding="ascii") as f:
+        return int(f.read().split("voluntary_ctxt_switches:")[1].split()[0])
+
+
+def idle(probe):
+    """Eight watches on which nothing happens: a bookmark a minute each, nothing else."""
+    time.sleep(0.5)
+    before = wake_ups(probe)
+    time.sleep(6)
+    count = wake_ups(probe) - before
+    assert count <= 8, f"{count} wake-ups in 6 s"
+
+
+def hung(real, probe):
+    """A server that stands still and goes on: calls end in time, watches go on where they were."""
+    seen = len(drain(probe))
+    late = real.probe("--timeout", "2")
+    real.api.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    failure = late.call(1, "get", "configmaps", "default", "two", "-", "-", "-")["failure"]
+    assert failure["http"] == 0 and time.monotonic() - begun < 4, failure
+    real.api.send_signal(signal.SIGCONT)
+    make(late, "afterwards")
+    agree(probe, 1)
+    same([line for line in probe.seen[seen:] if "lost" in line or "synced" in line], [])
+
+
 def stores(probe, number):
     return sorted((o["name"], o["version"]) for o in probe.dump(number)["dump"])
 
@@ -276,6 +305,8 @@ def real_server(bed):
     for part in (requests, leases, recorded):
         part(real)
     probe, writer = watching(real)
+    idle(probe)
+    hung(real, probe)
     restarted(real, probe, writer)
     restored(real, probe, writer)
     same(probe.end(), 0)
