@@ -20,7 +20,8 @@ static void on_killed(const WryRootReply *reply G_GNUC_UNUSED, int pidfd, const 
 static void kill_run(WryGuest *guest) {
   WryRootRequest request = {.op = WRY_ROOT_RUN_KILL, .slot = (guint32)guest->object->state->slot.v};
   g_strlcpy(request.vmi, wry_guest_vmi(guest)->uid, sizeof request.vmi);
-  wry_root_call(guest->fleet->root, &request, on_killed, wry_guest_ref(guest));
+  if (wry_guest_in_pod(guest)) g_strlcpy(request.vm, wry_guest_vmi(guest)->podUid, sizeof request.vm);
+  wry_root_call_with(guest->fleet->root, &request, wry_guest_in_pod(guest) ? guest->pidfd : -1, on_killed, wry_guest_ref(guest));
 }
 
 static void degrade(WryGuest *guest, const char *condition, const char *event, const char *message) {

@@ -38,7 +38,7 @@ static gboolean op_list(const WryPrivContext *context, const WryRootRequest *req
 
 static gboolean op_run_kill(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {
   (void)reply, (void)ret_pidfd;
-  return wry_sandbox_kill_run(context, request, error);
+  return context->given_fd >= 0 ? wry_pod_kill_run(request, context->given_fd, error) : wry_sandbox_kill_run(context, request, error);
 }
 
 static gboolean op_vm_remove(const WryPrivContext *context, const WryRootRequest *request, WryRootReply *reply, int *ret_pidfd, GError **error) {

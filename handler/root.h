@@ -18,7 +18,8 @@ typedef enum {
   WRY_ROOT_SANDBOX_LIST,      /* reply: name of the sandbox number `index` in this root's cgroup, or alive = 0 past the last */
   WRY_ROOT_VM_REMOVE,         /* remove state/vms/<vm> */
   WRY_ROOT_PVC_REMOVE,        /* remove state/pvc/<namespace>/<name> */
-  WRY_ROOT_RUN_KILL,          /* a `launcher run` that hangs: its init is told to kill it, and starts it again. WRY_ERROR_NOT_FOUND without an init */
+  WRY_ROOT_RUN_KILL,          /* a `launcher run` that hangs: its init is told to kill it, and starts it again. WRY_ERROR_NOT_FOUND without an init.
+                               * In a cluster with the pidfd of that init, in the pod `vm` */
   WRY_ROOT_PROBE,             /* run `launcher probe` unprivileged: fills run/node/qemu-caps, tries KVM. Reply: facts */
   WRY_ROOT_KUBELET,           /* reply with an fd: `index` 0 a connection to the kubelet, 1 + kind a listening socket of the device plugin (node/device_kinds.h) */
   WRY_ROOT_POD_SETUP,         /* with a pidfd: `launcher setup` in the pod `vm` of that process. Reply: interfaces, and a socket on which the network's sockets wait */

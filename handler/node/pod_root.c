@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -22,6 +24,7 @@
 
 #define FDINFO_BYTES 4096u
 #define CGROUP_BYTES (64u << 10)
+#define INIT_PROGRAM "/opt/wherry/launcher-init" /* as its own mount namespace has it */
 
 /* --- the kubelet --------------------------------------------------------------------------------------------------------------------------------------- */
 gboolean wry_kubelet_socket(const WryPrivContext *context, guint32 index, int *ret_fd, GError **error) {
@@ -79,6 +82,22 @@ static gboolean open_place(int pidfd, Place *ret, GError **error) {
   if (lives(pidfd)) return TRUE;
   g_set_error_literal(error, WRY_ERROR, WRY_ERROR_NOT_FOUND, "the launcher's process has ended");
   return FALSE;
+}
+
+/* A signal is for nobody else: the program is looked up by the kernel's own link to it. */
+gboolean wry_pod_kill_run(const WryRootRequest *request, int pidfd, GError **error) {
+  g_autofree char *path = g_strdup_printf("/proc/%d", pid_of(pidfd));
+  wry_autofd int proc = wry_dir_open(path, error);
+  char program[sizeof INIT_PROGRAM + 1] = "";
+  gsize length;
+  g_autofree char *cgroup = proc < 0 ? NULL : wry_vread(proc, "cgroup", CGROUP_BYTES, &length, error);
+  g_autofree char *pod = cgroup ? wry_cgroup_pod(cgroup) : NULL;
+  if (!cgroup) return FALSE;
+  if (g_strcmp0(pod, request->vm) != 0 || readlinkat(proc, "exe", program, sizeof program - 1) < 0 || strcmp(program, INIT_PROGRAM) != 0 || !lives(pidfd)) {
+    g_set_error_literal(error, WRY_ERROR, WRY_ERROR_DENIED, "the process is no launcher's init of that pod");
+    return FALSE;
+  }
+  return pidfd_send_signal(pidfd, WRY_INIT_KILL_RUN, NULL, 0) == 0 || wry_errno(error, errno, "signal to init");
 }
 
 static gboolean check_place(const Place *place, const WryRootRequest *request, GError **error) {

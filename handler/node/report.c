@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Conditions that are the node's to set and to take away. */
-static const char *const own_conditions[] = {"Paused", "AgentConnected", "AgentVersionNotSupported", "SoftwareEmulation", "LiveMigratable", "StorageLiveMigratable", "Synchronized", NULL};
+static const char *const own_conditions[] = {"Paused", "AgentConnected", "AgentVersionNotSupported", "SoftwareEmulation", "LiveMigratable", "StorageLiveMigratable", "Synchronized", "LauncherDegraded", NULL};
 static const char *const own_members[] = {"currentCPUTopology", "guestOSInfo", "interfaces", "machine", "reason", "runtimeUser", "selinuxContext"};
 
 static WryJson *member(WryJson *object, const char *key) { return object ? wry_json_get(object, key) : NULL; }

@@ -1,6 +1,7 @@
 """VMs on the cluster, as their users see them: from `kubectl apply` to a guest that a Service reaches, and through everything that may go away meanwhile."""
 import json
 import os
+import subprocess
 import time
 
 from suite import case, check
@@ -10,7 +11,9 @@ DEMO = os.path.join(os.path.dirname(os.path.dirname(HERE)), "deploy/examples/dem
 NODE_ROLE = "virt-handler"
 # A guest under emulation on a busy machine.
 START_SECONDS, BOOT_SECONDS, STOP_SECONDS = 90, 120, 90
+HANG_SECONDS = 60
 MAIN_WRITES = 3     # of the node role, in a VMI's life
+NODE_CONDITIONS = ["AgentConnected", "AgentVersionNotSupported", "LiveMigratable", "LauncherDegraded", "Paused", "SoftwareEmulation", "StorageLiveMigratable"]
 EMULATION = json.dumps({"spec": {"configuration": {"developerConfiguration": {"useEmulation": True}}}})
 CONSOLE = "console /dev/ttyS0"
 SOLO = """
@@ -103,6 +106,12 @@ def qemu(cluster, name):
     """pid of a guest's QEMU on the node, None without one."""
     pids = cluster.node(["pgrep", "-f", f"guest=default_{name},"], check=False).split()
     check(len(pids) <= 1, f"several QEMUs of {name}: {pids}")
+    return pids[0] if pids else None
+
+
+def launcher_run(cluster):
+    """pid of the one `launcher run` on the node, None without one."""
+    pids = cluster.node(["pgrep", "-f", "^/opt/wherry/launcher run"], check=False).split()
     return pids[0] if pids else None
 
 
@@ -207,24 +216,40 @@ def guest_shuts_down(bed):
 @case("the node writes a VMI's status at most three times in its life")
 def few_writes(bed):
     cluster = emulated(bed)
-    before = node_writes(cluster)
-    try:
-        start(cluster)
-        cluster.wait("vmi/web", "condition=AgentConnected", BOOT_SECONDS)
-        time.sleep(10)  # all that an agent tells in its first seconds
-    finally:
-        remove(cluster, "vmi/web")
-    written = node_writes(cluster) - before
-    check(1 <= written <= MAIN_WRITES, f"{written} writes")
+    with subprocess.Popen([cluster.kubectl_program, "get", "vmi", "-w", "-o", "json"], env=cluster.environment(), stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            start(cluster)
+            cluster.wait("vmi/web", "condition=AgentConnected", BOOT_SECONDS)
+            time.sleep(10)  # all that an agent tells in its first seconds
+        finally:
+            remove(cluster, "vmi/web")
+            watch.terminate()
+            seen = watch.stdout.read()
+    told = [of_the_node(one) for one in objects(seen) if one["metadata"]["name"] == "web"]
+    written = sum(1 for before, after in zip(told, told[1:]) if before != after)
+    check(1 <= written <= MAIN_WRITES, f"{written} writes: {json.dumps(told)}")
+    check(len(told) >= 5, f"{len(told)} states seen")
 
 
-def node_writes(cluster):
-    """VMI patches of kind merge that the API server has seen; the controller's are of kind JSON."""
-    total = 0
-    for line in cluster.kubectl("get", "--raw", "/metrics").splitlines():
-        if line.startswith("apiserver_request_total{") and 'resource="virtualmachineinstances"' in line and 'verb="PATCH"' in line:
-            total += int(float(line.rsplit(" ", 1)[1]))
-    return total
+def objects(text):
+    """The JSON objects that stand one after another in a text."""
+    decoder, at, found = json.JSONDecoder(), 0, []
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+    return found
+
+
+def of_the_node(vmi):
+    """What of a VMI the node role writes, and nobody else: each of its writes changes it."""
+    status = vmi["status"]
+    mine = {key: status.get(key) for key in ("guestOSInfo", "machine", "runtimeUser", "reason", "currentCPUTopology")}
+    mine["phase"] = status.get("phase") if status.get("phase") in ("Running", "Succeeded", "Failed") else None
+    mine["interfaces"] = [entry.get("ipAddresses") for entry in status.get("interfaces", [])]
+    mine["targets"] = [entry.get("target") for entry in status.get("volumeStatus", [])]
+    mine["conditions"] = sorted(f"{entry['type']}={entry['status']}" for entry in status.get("conditions", []) if entry["type"] in NODE_CONDITIONS)
+    return mine
 
 
 # --- what may go away ---------------------------------------------------------------------------------------------------------
@@ -246,6 +271,21 @@ def handler_killed(bed):
             check(qemu(cluster, "web") == guest and phase(cluster, "web") == "Running", f"the guest did not run on ({kill})")
         check(all(status["restartCount"] == 0 for status in launcher(cluster, "web")["status"]["containerStatuses"]), "a container was restarted")
         check(phases(cluster, "web").count("Running") == 1, phases(cluster, "web"))
+    finally:
+        remove(cluster, "vmi/web")
+
+
+@case("a launcher that hangs is killed and started again under its guest")
+def launcher_hangs(bed):
+    cluster = emulated(bed)
+    try:
+        start(cluster)
+        guest, run = qemu(cluster, "web"), launcher_run(cluster)
+        cluster.node(["kill", "-STOP", run])
+        cluster.wait_for("another launcher run", lambda: launcher_run(cluster) not in (None, run), HANG_SECONDS)
+        cluster.wait_for("the console's log goes on", lambda: CONSOLE in console(cluster, "web"), BOOT_SECONDS)
+        check(qemu(cluster, "web") == guest and phase(cluster, "web") == "Running", "the guest did not run on")
+        check("LauncherUnresponsive" in [reason for reason, _ in cluster.events("VirtualMachineInstance", "web")], "no event")
     finally:
         remove(cluster, "vmi/web")
 
