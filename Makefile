@@ -38,7 +38,7 @@ endif
 # --- sources ----------------------------------------------------------------------------------------------------------
 csources = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 
-STATIC_SRC    := $(wildcard launcher/init.c launcher/init_*.c launcher/jail.c launcher/jail_*.c)
+STATIC_SRC    := $(wildcard launcher/init.c launcher/init_*.c launcher/jail.c launcher/jail_*.c launcher/copy.c)
 lib_SRC       := $(call csources,lib)
 launcher_SRC  := $(filter-out launcher/main.c launcher/setup_main.c $(STATIC_SRC),$(call csources,launcher))
 handler_SRC   := $(filter-out handler/main.c,$(call csources,handler))
@@ -107,7 +107,7 @@ SLINK    = $(CC) $(HARDEN) $(CFLAGS) $(STATIC) -Wl,-z,relro,-z,now,-z,noexecstac
 # --- what is built ----------------------------------------------------------------------------------------------------
 program = $(if $(wildcard $(2)),$(BUILD)/$(1))
 PROGRAMS := $(call program,launcher,launcher/main.c) $(call program,launcher-setup,launcher/setup_main.c) $(call program,launcher-init,launcher/init.c) \
-            $(call program,launcher-jail,launcher/jail.c) $(call program,handler,handler/main.c) \
+            $(call program,launcher-jail,launcher/jail.c) $(call program,launcher-copy,launcher/copy.c) $(call program,handler,handler/main.c) \
             $(call program,wherryctl,tools/wherryctl/main.c) $(call program,policyc,tools/policyc.c)
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(helper_SRC))
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(unit_SRC))
@@ -174,6 +174,8 @@ $(BUILD)/wherryctl: $(BUILD)/obj/tools/wherryctl/main.o $(A_wherryctl) $(A_lib)
 $(BUILD)/launcher-init: $(call sobjs,$(filter launcher/init%,$(STATIC_SRC)))
 	$(call say,LINK,$@)$(SLINK) $^ -o $@
 $(BUILD)/launcher-jail: $(call sobjs,$(filter launcher/jail%,$(STATIC_SRC)))
+	$(call say,LINK,$@)$(SLINK) $^ -o $@
+$(BUILD)/launcher-copy: $(call sobjs,$(filter launcher/copy%,$(STATIC_SRC)))
 	$(call say,LINK,$@)$(SLINK) $^ -o $@
 
 # The policy compiler makes headers that objects include, so its own object must not wait for them.

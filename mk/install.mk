@@ -19,7 +19,7 @@ sysusersdir  ?= $(sysdir)/sysusers.d
 tmpfilesdir  ?= $(sysdir)/tmpfiles.d
 udevdir      ?= $(sysdir)/udev/rules.d
 
-LIBEXEC := handler launcher launcher-setup launcher-init launcher-jail
+LIBEXEC := handler launcher launcher-setup launcher-init launcher-jail launcher-copy
 UNITS   := $(patsubst deploy/systemd/%.in,%,$(wildcard deploy/systemd/*.in))
 MANUALS := $(wildcard deploy/man/*.[1-8])
 put      = install -D -m $(1) $(2) '$(DESTDIR)$(3)'

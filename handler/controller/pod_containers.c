@@ -151,6 +151,7 @@ static void put_console(WryPodParts *parts, WryJson *list) {
 }
 
 #define COPY_TOOL "/run/wherry/tool"
+#define COPIES "/run/wherry/copy"
 
 /* The tool is copied into a directory that the image's own container, which may hold nothing but a disk, then runs it from. */
 static void put_copy_tool(WryPodParts *parts, WryJson *list) {
@@ -164,15 +165,31 @@ static void put_copy_tool(WryPodParts *parts, WryJson *list) {
   mount_in(container, "wherry-tool", COPY_TOOL, FALSE);
 }
 
-static void put_copy(WryPodParts *parts, WryJson *list, const char *volume, const char *image, const char *policy, const char *from) {
-  const char *const command[] = {COPY_TOOL "/launcher-copy", from, "/run/wherry/copy", NULL};
+/* `files`: where from, where to, in turns. */
+static void put_copy(WryPodParts *parts, WryJson *list, const char *volume, const char *image, const char *policy, const char *const *files) {
+  static const char *const tool[] = {COPY_TOOL "/launcher-copy", NULL};
   g_autofree char *name = g_strconcat("volume", volume, "-init", NULL);
   WryJson *container = wry_append(list);
   start_container(parts, container, name, image, policy);
-  put_command(container, command);
+  put_command(container, tool);
+  for (; *files; files++) wry_append_str(wry_json_get(container, "command"), *files);
   put_small(parts, container, &copy_size);
   mount_in(container, "wherry-tool", COPY_TOOL, TRUE);
-  mount_in(container, volume, "/run/wherry/copy", FALSE);
+  mount_in(container, volume, COPIES, FALSE);
+}
+
+/* The two files at their own places. */
+static void put_kernel_copy(WryPodParts *parts, WryJson *list, const WryKernelContainer *kernel, gboolean tool) {
+  const char *const paths[] = {kernel->kernelPath, kernel->initrdPath};
+  g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
+  for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+    if (!paths[i] || !*paths[i]) continue;
+    g_ptr_array_add(files, g_strdup(paths[i]));
+    g_ptr_array_add(files, g_strconcat(COPIES, *paths[i] == '/' ? "" : "/", paths[i], NULL));
+  }
+  g_ptr_array_add(files, NULL);
+  if (!tool) put_copy_tool(parts, list);
+  put_copy(parts, list, "kernel-boot-volume", kernel->image, kernel->imagePullPolicy, (const char *const *)files->pdata);
 }
 
 static void put_copies(WryPodParts *parts, WryJson *list) {
@@ -186,11 +203,10 @@ static void put_copies(WryPodParts *parts, WryJson *list) {
     if (!tool) put_copy_tool(parts, list);
     tool = TRUE;
     g_autofree char *inside = wry_pod_image_dir(volume->containerDisk), *from = g_strconcat("/", inside, NULL);
-    put_copy(parts, list, volume->name, volume->containerDisk->image, volume->containerDisk->imagePullPolicy, from);
+    const char *const files[] = {from, COPIES, NULL};
+    put_copy(parts, list, volume->name, volume->containerDisk->image, volume->containerDisk->imagePullPolicy, files);
   }
-  if (!kernel) return;
-  if (!tool) put_copy_tool(parts, list);
-  put_copy(parts, list, "kernel-boot-volume", kernel->image, kernel->imagePullPolicy, "/");
+  if (kernel) put_kernel_copy(parts, list, kernel, tool);
 }
 
 void wry_pod_containers(WryPodParts *parts) {

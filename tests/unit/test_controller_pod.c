@@ -199,6 +199,26 @@ START_TEST(probe_commands) {
 }
 END_TEST
 
+/* Without image volumes a static tool is brought into the image's own container and copies what is needed. */
+START_TEST(copies_out_of_images) {
+  g_autoptr(WryJson) pod = pod_of("'firmware': {'kernelBoot': {'container': {'image': 'k:1', 'kernelPath': '/boot/k', 'initrdPath': '/boot/i'}}}",
+                                  "'volumes': [{'name': 'c', 'containerDisk': {'image': 'i:1'}}, {'name': 'd', 'containerDisk': {'image': 'j:1', 'path': '/a/x.qcow2'}}]",
+                                  "{'developerConfiguration': {'disabledFeatureGates': ['ImageVolume']}}");
+  static const struct { const char *name, *image, *command; } containers[] = {
+      {"container-disk-binary", "localhost/wherry/launcher:1", "[\"/opt/wherry/launcher-copy\",\"/opt/wherry/launcher-copy\",\"/run/wherry/tool/launcher-copy\"]"},
+      {"volumec-init", "i:1", "[\"/run/wherry/tool/launcher-copy\",\"/disk\",\"/run/wherry/copy\"]"},
+      {"volumed-init", "j:1", "[\"/run/wherry/tool/launcher-copy\",\"/a\",\"/run/wherry/copy\"]"},
+      {"volumekernel-boot-volume-init", "k:1", "[\"/run/wherry/tool/launcher-copy\",\"/boot/k\",\"/run/wherry/copy/boot/k\",\"/boot/i\",\"/run/wherry/copy/boot/i\"]"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(containers); i++) {
+    WryJson *container = named(wry_json_path(pod, "spec.initContainers"), "name", containers[i].name);
+    ck_assert_msg(container != NULL, "%s", containers[i].name);
+    ck_assert_str_eq(wry_json_str(container, "image"), containers[i].image);
+    ck_assert_str_eq(text_at(container, "command"), containers[i].command);
+  }
+}
+END_TEST
+
 START_TEST(labels_of_long_names) {
   g_autofree char *fits = wry_pod_vmi_label("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), *cut = wry_pod_vmi_label("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
   ck_assert_uint_eq(strlen(fits), 63);
@@ -216,6 +236,7 @@ int main(void) {
   tcase_add_loop_test(tests, own_overhead, 0, G_N_ELEMENTS(overheads));
   tcase_add_test(tests, not_permitted);
   tcase_add_test(tests, probe_commands);
+  tcase_add_test(tests, copies_out_of_images);
   tcase_add_test(tests, labels_of_long_names);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
