@@ -12,3 +12,11 @@ all: $(CRDGEN)
 .PHONY: crds
 crds: $(CRDGEN)  ## write deploy/crds/ from the field tables
 	$(Q)$(CRDGEN) $(DESCRIPTIONS) deploy/crds
+
+# What tests/deploy asks an API server about.
+PODS_PROGRAM := $(BUILD)/tests/deploy/pods
+$(PODS_PROGRAM): $(BUILD)/obj/tests/deploy/pods.o $(A_handler) $(A_lib)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(LINK) $^ $(LIBS_handler) $(LIBS_lib) -o $@
+-include $(BUILD)/obj/tests/deploy/pods.d
+test-programs: $(PODS_PROGRAM)

@@ -2,9 +2,13 @@
 
 Two handlers: node1 leads the controller role, node2 does not. The token of node2 is the stolen one.
 """
+import glob
 import json
+import os
+import subprocess
 import time
 
+from cases_tree import DEPLOY, TOP
 from suite import case, check
 
 HANDLER = "system:serviceaccount:kubevirt:kubevirt-handler"
@@ -274,6 +278,23 @@ def leader_limits(bed):
         "spec of the installation": patch("kubevirt", "kubevirt", "-n", "kubevirt", spec={"imageTag": "x"}),
         "secrets": ["get", "secrets", "--all-namespaces"],
     }, False)
+
+
+@case("the launcher pods that the controller makes pass the policy, and Pod Security's restricted")
+def pods(bed):
+    w = world(bed)
+    program = os.path.join(bed.build, "tests/deploy/pods")
+    subprocess.run(["make", "-C", TOP, "--no-print-directory", f"BUILD={bed.build}", program], check=True, stdout=subprocess.DEVNULL)
+    files = sorted(glob.glob(os.path.join(DEPLOY, "examples/*.yaml")) + glob.glob(os.path.join(TOP, "tests/deploy/data/*.yaml")))
+    made = json.loads(subprocess.run([program, *files], check=True, stdout=subprocess.PIPE).stdout)
+    for item in made["items"]:
+        item["metadata"]["namespace"] = "default"
+    bed.api.must("label", "namespace", "default", "pod-security.kubernetes.io/enforce=restricted")
+    try:
+        answer = bed.api.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=json.dumps(made), config=w.config["node1"])
+        check(answer.ok and answer.out.count("created") == len(made["items"]) > 8, answer.err)
+    finally:
+        bed.api.must("label", "namespace", "default", "pod-security.kubernetes.io/enforce-")
 
 
 @case("without the Lease nobody leads: a handler writes nothing, rather than anything")
