@@ -77,11 +77,19 @@ static gboolean apply_one(WryFleet *fleet, WryJson *document, gboolean dry_run, 
   return TRUE;
 }
 
+/* The objects of a cluster's node are its API server's. */
+static gboolean refuse_in_cluster(WryClient *client) {
+  gboolean cluster = wry_fleet_options(wry_client_fleet(client))->pods != NULL;
+  if (cluster) wry_client_fail(client, 405, "MethodNotAllowed", "this node belongs to a cluster: its objects are changed with kubectl", NULL);
+  return cluster;
+}
+
 void wry_control_apply(WryClient *client, gconstpointer parameters) {
   const WryControlApply *apply = parameters;
   WryFleet *fleet = wry_client_fleet(client);
   g_autoptr(GError) error = NULL;
   g_autoptr(WryCauses) causes = wry_causes_new();
+  if (refuse_in_cluster(client)) return;
   if (!apply->manifest) {
     wry_client_standard(client, "InvalidParameter", "parameter", "manifest");
     return;
@@ -147,6 +155,7 @@ void wry_control_delete(WryClient *client, gconstpointer parameters) {
   WryObjectKind kind = wry_object_kind_parse(call->kind);
   const char *namespace_ = or_default(call->namespace_), *name = call->name;
   gint64 grace = call->gracePeriodSeconds.set ? MAX(call->gracePeriodSeconds.v, 0) : -1;
+  if (refuse_in_cluster(client)) return;
   if (kind == WRY_OBJECT_KINDS || !name) {
     wry_client_standard(client, "InvalidParameter", "parameter", name ? "kind" : "name");
     return;

@@ -145,6 +145,28 @@ static WryVmi *decode(const WryFleet *fleet, WryJson *object, GError **error) {
   return NULL;
 }
 
+/* What a file system leaves of the claim (contract 3.5: filesystemOverhead, a share). */
+static gint64 image_bytes(WryJson *claim) {
+  WryJson *capacity = wry_json_get(claim, "capacity");
+  const char *text = capacity ? wry_json_str(capacity, "storage") : NULL, *overhead = wry_json_str(claim, "filesystemOverhead");
+  gint64 bytes = 0;
+  double share = overhead ? g_ascii_strtod(overhead, NULL) : 0;
+  if (!text || !wry_quantity_value(text, &bytes) || bytes <= 0 || !(share >= 0 && share < 1)) return 0;
+  return (gint64)((double)bytes * (1 - share));
+}
+
+static void take_claims(WryGuestState *state, WryJson *status) {
+  WryJson *volumes = status ? wry_json_get(status, "volumeStatus") : NULL;
+  for (size_t i = 0; volumes && json_object_is_type(volumes, json_type_array) && i < json_object_array_length(volumes); i++) {
+    WryJson *entry = json_object_array_get_idx(volumes, i), *claim = wry_json_get(entry, "persistentVolumeClaimInfo");
+    gint64 bytes = claim ? image_bytes(claim) : 0;
+    if (bytes <= 0 || !wry_json_str(entry, "name")) continue;
+    if (!state->claims) state->claims = json_object_new_object();
+    g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, bytes);
+    json_object_object_add(state->claims, wry_json_str(entry, "name"), json_object_new_string(text));
+  }
+}
+
 static void take_deletion(WryGuest *guest, WryJson *meta) {
   WryInstance *vmi = wry_guest_vmi(guest);
   gint64 grace = wry_json_int(meta, "deletionGracePeriodSeconds", -1);
@@ -161,6 +183,7 @@ gboolean wry_fleet_put_vmi(WryFleet *fleet, WryJson *object, GError **error) {
   if (!known) return FALSE;
   WryGuest *guest = g_hash_table_lookup(fleet->guests, wry_object_meta(known)->uid);
   known->removed = FALSE;
+  take_claims(known->state, wry_json_get(object, "status"));
   if (!guest) guest = wry_fleet_add(fleet, known);
   if (change != WRY_CHANGE_NONE) wry_fleet_save(guest, NULL);
   take_deletion(guest, meta);

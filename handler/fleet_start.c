@@ -89,7 +89,7 @@ static gboolean plan(WryGuest *guest, GError **error) {
   g_strlcpy(request->vmi, vmi->uid, sizeof request->vmi);
   g_strlcpy(request->vm, vm, sizeof request->vm);
   set_hostname(vmi->object, request);
-  if (fleet->options->pods) return wry_pod_bundle(vmi, guest->bundle, error) && check_node(guest, error) && wry_network_plan(vmi->object, vmi->uid, &request->setup, error);
+  if (fleet->options->pods) return wry_pod_bundle(vmi, guest->object->state->claims, guest->bundle, error) && check_node(guest, error) && wry_network_plan(vmi->object, vmi->uid, &request->setup, error);
   request->kvm = fleet->facts.kvm_usable;
   request->tun = spec->domain->devices->interfaces && spec->domain->devices->interfaces->len > 0;
   request->vhost_net = request->tun && request->kvm && uses_vhost(spec);
@@ -302,7 +302,7 @@ static WryBundle *bundle_again(WryGuest *guest) {
   g_autoptr(GError) error = NULL;
   WryBundle *bundle = wry_struct_new(&wry_bundle_type);
   gboolean pod = wry_guest_in_pod(guest);
-  if (pod ? !wry_pod_bundle(vmi, bundle, &error) : !wry_volumes_resolve(vmi, guest->fleet->objects, guest->fleet->options->images_fd, guest->fleet->options->lookup, bundle, request, &error))
+  if (pod ? !wry_pod_bundle(vmi, guest->object->state->claims, bundle, &error) : !wry_volumes_resolve(vmi, guest->fleet->objects, guest->fleet->options->images_fd, guest->fleet->options->lookup, bundle, request, &error))
     wry_log(WRY_LOG_WARNING, "volumes of a VM that runs", "vm", wry_object_meta(guest->object)->name, "error", error->message, NULL);
   g_autoptr(WryJson) part = json_object_new_object();
   json_object_object_add(part, "version", json_object_new_int(1));

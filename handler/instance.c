@@ -26,7 +26,7 @@ WRY_TYPE(wry_guest_state_type, WryGuestState, WRY_ROW_INT(WryGuestState, slot), 
          WRY_ROW_STR(WryGuestState, firmwareSerial), WRY_ROW_STR(WryGuestState, strategy), WRY_ROW_STR(WryGuestState, acted),
          WRY_ROW_BOOL(WryGuestState, startRequested), WRY_ROW_BOOL(WryGuestState, startPaused), WRY_ROW_STR(WryGuestState, stopRequested),
          WRY_ROW_INT(WryGuestState, stopGraceSeconds), WRY_ROW_INT(WryGuestState, failures), WRY_ROW_STR(WryGuestState, failedUid),
-         WRY_ROW_INT(WryGuestState, retryAt), WRY_ROW_OBJ(WryGuestState, vmi, wry_instance_type));
+         WRY_ROW_INT(WryGuestState, retryAt), WRY_ROW_RAW(WryGuestState, claims), WRY_ROW_OBJ(WryGuestState, vmi, wry_instance_type));
 
 const char *wry_phase_name(WryPhase phase) { return (guint)phase < WRY_PHASES ? phase_names[phase] : ""; }
 

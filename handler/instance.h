@@ -53,6 +53,7 @@ typedef struct {
   WryOptInt failures;              /* in a row without having reached Running */
   char *failedUid;
   WryOptInt retryAt;               /* seconds since 1970: no start before */
+  WryJson *claims;                 /* in a cluster: volume -> bytes that a disk image in its claim may have, as text */
   WryInstance *vmi;
 } WryGuestState;
 

@@ -27,11 +27,19 @@ static gboolean has_directory(const WryVolume *volume) {
   return volume->configMap || volume->secret || volume->sysprep || volume->downwardAPI || volume->serviceAccount || volume->cloudInitNoCloud || volume->cloudInitConfigDrive;
 }
 
-static gboolean tell_one(WryBundle *bundle, const WryVolume *volume, GError **error) {
+/* Only of a claim that the guest may write to. */
+static void tell_size(WryBundleVolume *told, const WryVolume *volume, WryJson *claims) {
+  const char *text = claims && !told->readOnly.v && wry_pod_claim(volume) ? wry_json_str(claims, volume->name) : NULL;
+  gint64 bytes = 0;
+  if (text && wry_quantity_value(text, &bytes)) told->size = (WryOptInt){TRUE, bytes};
+}
+
+static gboolean tell_one(WryBundle *bundle, const WryVolume *volume, WryJson *claims, GError **error) {
   WryBundleVolume *told = tell(bundle, volume->name);
   gint64 size = 0;
   if (volume->containerDisk || volume->hostDisk || wry_pod_claim(volume)) {
     tell_disk(told, volume);
+    tell_size(told, volume, claims);
   } else if (has_directory(volume)) {
     told->path = wry_pod_volume_dir(volume->name);
   } else if (volume->emptyDisk && wry_quantity_value(volume->emptyDisk->capacity, &size)) {
@@ -54,11 +62,11 @@ static void tell_kernel(WryBundle *bundle, const WryVmiSpec *spec) {
     if (paths[i] && *paths[i]) *told[i] = g_strconcat(WRY_POD_VOLUMES "/" WRY_POD_KERNEL_BOOT, *paths[i] == '/' ? "" : "/", paths[i], NULL);
 }
 
-gboolean wry_pod_bundle(const WryInstance *instance, WryBundle *bundle, GError **error) {
+gboolean wry_pod_bundle(const WryInstance *instance, WryJson *claims, WryBundle *bundle, GError **error) {
   const GPtrArray *volumes = instance->object->spec->volumes;
   bundle->pod = (WryOptBool){TRUE, TRUE};
   for (guint i = 0; volumes && i < volumes->len; i++)
-    if (!tell_one(bundle, volumes->pdata[i], error)) return FALSE;
+    if (!tell_one(bundle, volumes->pdata[i], claims, error)) return FALSE;
   tell_kernel(bundle, instance->object->spec);
   return TRUE;
 }
