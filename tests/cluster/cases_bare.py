@@ -1,5 +1,6 @@
 """The cluster itself, before anything of Wherry is on it."""
 import os
+import shutil
 import tempfile
 
 import cluster as clusters
@@ -200,5 +201,21 @@ def first_process_killed(bed):
             check(second.node_ready(), "the node is not ready")
         finally:
             second.down()
+        left = leftovers.compare(before, leftovers.state())
+        check(not left, f"left: {left}")
+
+
+@case("a cluster whose folder is gone can be ended all the same")
+def folder_removed(bed):
+    with tempfile.TemporaryDirectory(prefix="wherry-cluster-") as work:
+        before = leftovers.state()
+        second = clusters.Cluster(os.path.join(work, "cluster"), bed.cluster.helpers)
+        second.up()
+        try:
+            shutil.rmtree(second.files.root, ignore_errors=True)     # its daemons go on writing
+            check(not second.running() and leftovers.processes(second), "it ended by itself, or is to be found still")
+        finally:
+            second.down()
+        check(not leftovers.processes(second), "it runs on")
         left = leftovers.compare(before, leftovers.state())
         check(not left, f"left: {left}")

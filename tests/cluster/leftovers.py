@@ -7,6 +7,8 @@ import subprocess
 import sandbox
 import settings
 
+TABLES = ("kube-proxy", "nat", "filter", "mangle")    # what kube-proxy, kubelet and CNI plugins call theirs
+
 
 def output(*argv):
     done = subprocess.run(argv, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
@@ -40,25 +42,23 @@ def processes(cluster):
 
 
 def cgroups():
-    found = []
-    for root in sandbox.hierarchies():
-        for folder, _, _ in os.walk(root):
-            if "wherry-cluster" in folder or "kubepods" in folder:
-                found.append(folder)
-    return found
+    """Cgroups of clusters that are not known: one that runs beside is none of ours."""
+    known = os.listdir(sandbox.LEDGER) if os.path.isdir(sandbox.LEDGER) else []
+    return [os.path.join(root, name) for root in sandbox.hierarchies() for name in sorted(os.listdir(root))
+            if name.startswith((sandbox.PREFIX, "kubepods")) and name not in known]
 
 
 def state():
-    """{what: list}; equal before and after."""
+    """{what: list}; equal before and after. Only what a cluster could have made: other suites may run beside."""
+    links = [line.split(": ")[1].partition("@")[0] for line in output("ip", "-o", "link", "show")]
     with open("/proc/self/mounts", encoding="utf-8") as file:
         mounts = sorted(line.split()[1] for line in file)
-    links = [line.split(": ")[1] for line in output("ip", "-o", "link", "show")]
-    # What Wherry itself has on the machine is another's: its names begin so.
     return {
-        "mounts": mounts, "cgroups": cgroups(),
-        "rules": [line for line in output("nft", "list", "tables") if not line.split()[2].startswith("wherry")],
-        "links": [name for name in links if not name.startswith(("wry", "wve"))],
-        "named network namespaces": output("ip", "netns", "list"),
+        "mounts": [where for where in mounts if any(word in where for word in ("kubelet", "/cni", "containerd", "cluster"))],
+        "cgroups": cgroups(),
+        "rules": [line for line in output("nft", "list", "tables") if line.split()[2] in TABLES],
+        "links": [name for name in links if name.startswith((settings.NODE_BRIDGE, settings.POD_BRIDGE, "veth"))],
+        "named network namespaces": [name for name in output("ip", "netns", "list") if name.startswith("cni")],
         "sysctls": [f"{name}={sandbox.read('/proc/sys/' + name)}" for name in sandbox.SYSCTLS],
         "directories": [path for path in [*settings.BOUND.values(), sandbox.LEDGER, "/run/containerd", "/opt/containerd",
                                           "/usr/libexec/kubernetes", "/etc/cni/net.d"] if os.path.exists(path)]}
