@@ -3,7 +3,7 @@ import contextlib
 import os
 
 from bed.suite import case, check
-from system.cases_guest import VOLUMES, device
+from system.cases_guest import SUPPORT, VOLUMES, device
 from system.manifests import MASQUERADE, vm
 from system.root import run, until
 
@@ -109,3 +109,15 @@ def watchdog(bed):
     for name in ("reset", "poweroff", "shutdown"):
         said = [e["message"] for e in root.events(name) if e["reason"] == "WatchdogExpired"]
         check(said and all(name in text for text in said), f"{name}: {said}, {root.reasons(name)}")
+
+
+@case("a cdrom on the SCSI bus is read, and cannot be written")
+def scsi_cdrom(bed):
+    root = bed.root("guest")
+    root.apply(SUPPORT)
+    root.apply(vm("drive", volumes=[VOLUMES[0], ("config", "cdrom: {bus: scsi}", "configMap: {name: settings}")]))
+    root.running("drive")
+    console = root.console("drive").login()
+    check(console.shell("cat /sys/block/sr0/device/vendor /sys/block/sr0/ro").split() == ["QEMU", "1"], "a SCSI drive, read-only")
+    check(console.shell("mkdir -p /mnt && mount -t iso9660 -r /dev/sr0 /mnt && cat /mnt/color") == "blue", "its content")
+    check(console.shell("dd if=/dev/zero of=/dev/sr0 bs=2048 count=1 conv=notrunc 2>/dev/null || echo refused") == "refused", "no write")
