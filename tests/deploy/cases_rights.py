@@ -297,6 +297,33 @@ def pods(bed):
         bed.api.must("label", "namespace", "default", "pod-security.kubernetes.io/enforce-")
 
 
+def api_service(name="v1.subresources.kubevirt.io", **spec):
+    version, _, group = name.partition(".")
+    return {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name}, "spec": {
+        "group": group, "version": version, "groupPriorityMinimum": 1000, "versionPriority": 15, "caBundle": "YQ==",
+        "service": {"namespace": "kubevirt", "name": "virt-api", "port": 443}, **spec}}
+
+
+def secret(name, namespace="kubevirt"):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": {"a": "b"}}
+
+
+@case("of the API a handler registers its own, from its own Service, and makes its own Secret")
+def registers(bed):
+    w = world(bed)
+    judge(bed.api, w.config["node2"], {"its own": create(api_service()), "its Secret": create(secret("kubevirt-ca"))}, True)
+    rows = {
+        "another API": create(api_service("v1beta1.metrics.k8s.io")),
+        "from somewhere else": create(api_service(service={"namespace": "default", "name": "mine", "port": 443})),
+        "without TLS": create(api_service(insecureSkipTLSVerify=True, caBundle=None)),
+        "another Secret": create(secret("other")),
+        "a Secret elsewhere": create(secret("kubevirt-ca", "default")),
+    }
+    judge(bed.api, w.config["node2"], rows, False)
+    judge(bed.api, w.config["node1"], rows, False)
+    judge(bed.api, w.config["none"], {"with a free token": create(api_service()), "a Secret with a free token": create(secret("kubevirt-ca"))}, False)
+
+
 @case("without the Lease nobody leads: a handler writes nothing, rather than anything")
 def no_lease(bed):
     w = world(bed)
