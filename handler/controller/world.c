@@ -50,8 +50,8 @@ WryJson *wry_controller_owned(WryController *controller, WrySee see, WryJson *ow
   g_hash_table_iter_init(&iter, set);
   while (g_hash_table_iter_next(&iter, &key, NULL)) {
     g_auto(GStrv) parts = g_strsplit(key, "/", 3);
-    WryJson *object = g_ascii_strtoull(parts[0], NULL, 10) == see ? wry_controller_find(controller, see, parts[1], parts[2]) : NULL;
-    if (object) json_object_array_add(list, object);
+    g_autoptr(WryJson) object = g_ascii_strtoull(parts[0], NULL, 10) == see ? wry_controller_find(controller, see, parts[1], parts[2]) : NULL;
+    if (object && wry_is_controlled_by(object, owner)) json_object_array_add(list, json_object_get(object)); /* it may have been orphaned since */
   }
   return list;
 }
