@@ -42,6 +42,18 @@ def handler(items):
     return next(item for item in items if item["kind"] == "DaemonSet")["spec"]["template"]["spec"]
 
 
+@case("every file of a kustomization is named in it, and each that is named is there")
+def files(_bed):
+    for path in glob.glob(os.path.join(DEPLOY, "**/kustomization.yaml"), recursive=True):
+        folder = os.path.dirname(path)
+        with open(path, encoding="utf-8") as file:
+            parts = yaml.load(file, Loader=yaml.CSafeLoader)
+        named = parts.get("resources", []) + [patch["path"] for patch in parts.get("patches", []) if "path" in patch]
+        check(named and all(os.path.exists(os.path.join(folder, name)) for name in named), f"{path}: {named}")
+        there = {os.path.basename(name) for name in glob.glob(os.path.join(folder, "*.yaml"))} - {"kustomization.yaml"}
+        check(there == {name for name in named if name.endswith(".yaml")}, f"{folder}: {there}")
+
+
 @case("every kustomization builds, without an object twice")
 def builds(_bed):
     check(len(roots()) >= 4, roots())
