@@ -7,7 +7,7 @@ import tempfile
 import time
 
 from life import ready
-from suite import case, check
+from suite import Skip, case, check
 
 QMP_MAX = 15
 DIRTY_MAX_KIB = 6144
@@ -64,8 +64,17 @@ def mapped(pid, words):
 SPARED = ("libcrypto.so", "libkrb5.so", "libldap", "libicudata.so", "libstdc++.so")  # what the lean libraries' namesakes bring along
 
 
+def lean_libraries(bed):
+    folder = os.path.join(bed.build, "lean")
+    names = [name for name in os.listdir(folder) if name.startswith("lib")] if os.path.isdir(folder) else []
+    if not names:
+        raise Skip("this build has no lean libraries")
+    return names
+
+
 @case("run loads none of the libraries that only libvirt's way to other hosts needs; QEMU's are its own")
 def lean(bed):
+    lean_libraries(bed)
     with bed.sandbox() as box:
         ready(box.boot())
         run, qemu = box.run_pid(), box.qemu_pid()
@@ -83,7 +92,7 @@ def lean_refused(bed):
         for name in ("launcher", "launcher-init", "launcher-jail"):
             shutil.copy(os.path.join(bed.build, name), build)
         os.mkdir(os.path.join(build, "lean"))
-        name = next(name for name in os.listdir(os.path.join(bed.build, "lean")) if name.startswith("libssh.so"))
+        name = next(name for name in lean_libraries(bed) if name.startswith("libssh.so"))
         subprocess.run(["cc", "-shared", "-nostdlib", f"-Wl,-soname,{name}", "-x", "c", "/dev/null", "-o", os.path.join(build, "lean", name)], check=True)
         with bed.sandbox() as box:
             box.build = build
