@@ -130,9 +130,11 @@ void fake_cluster_phase(FakeCluster *cluster, const char *phase) {
 /* --- what the controllers want ------------------------------------------------------------------------------------------------------------------------------------ */
 static WryJson *find(gpointer data, const char *kind, const char *ns, const char *name) {
   (void)ns;
-  if (!name) return json_object_new_array();
-  WryJson *object = fake_cluster_get(data, kind, name);
-  return object ? json_object_get(object) : NULL;
+  FakeCluster *cluster = data;
+  WryJson *object = name ? fake_cluster_get(cluster, kind, name) : NULL, *all = name ? NULL : json_object_new_array();
+  for (guint i = 0; all && i < cluster->objects->len; i++)
+    if (is_named(cluster->objects->pdata[i], kind, NULL)) json_object_array_add(all, json_object_get(cluster->objects->pdata[i]));
+  return all ? all : object ? json_object_get(object) : NULL;
 }
 
 static void merge_condition(WryJson *object, WryJson *patch) {

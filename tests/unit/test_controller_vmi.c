@@ -239,6 +239,17 @@ START_TEST(label_comes_back) {
 }
 END_TEST
 
+START_TEST(preset) {
+  g_autoptr(FakeCluster) cluster = fake_cluster_new(NULL);
+  fake_cluster_add(cluster, "{'apiVersion': 'kubevirt.io/v1', 'kind': 'VirtualMachineInstancePreset', 'metadata': {'name': 'p'}, 'spec': {'selector': {'matchLabels': {'size': 's'}}, 'domain': {'cpu': {'cores': 3}}}}");
+  fake_cluster_add(cluster, "{'apiVersion': 'kubevirt.io/v1', 'kind': 'VirtualMachineInstance', 'metadata': {'name': 'a', 'labels': {'size': 's'}}, 'spec': {'domain': {'devices': {}, 'memory': {'guest': '128Mi'}}}}");
+  fake_cluster_settle(cluster);
+  ck_assert_str_eq(fake_text(vmi_of(cluster), "spec.domain.cpu.cores"), "3");
+  ck_assert_str_eq(fake_text(vmi_of(cluster), "metadata.annotations[virtualmachinepreset.kubevirt.io/p]"), "kubevirt.io/v1");
+  ck_assert_str_eq(fake_text(fake_cluster_get(cluster, "Pod", NULL), "spec.containers[0].resources.requests.cpu"), "300m");
+}
+END_TEST
+
 START_TEST(refused) {
   g_autoptr(FakeCluster) cluster = cluster_with(", 'volumes': [{'name': 'h', 'hostDisk': {'path': '/x', 'type': 'Disk'}}]");
   fake_cluster_settle(cluster);
@@ -361,6 +372,7 @@ int main(void) {
   tcase_add_loop_test(tests, ready_and_gate, 0, G_N_ELEMENTS(readiness));
   tcase_add_test(tests, eviction_requested);
   tcase_add_test(tests, label_comes_back);
+  tcase_add_test(tests, preset);
   tcase_add_test(tests, refused);
   tcase_add_test(tests, forged_is_refused);
   tcase_add_test(tests, replica_set);
