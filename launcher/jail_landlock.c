@@ -29,7 +29,7 @@ static const struct {
   {"/etc/ld.so.cache", READ, false},
   {"/etc/localtime", READ, false}, /* clocks in local time */
   {"/opt/wherry", READ, false},
-  {VM_DIR, READ, true}, /* ISO images, libvirt's key; what else is there is run's, and stays as run made it */
+  {VM_DIR, READ, true}, /* libvirt's key; the images below; what else is there is run's, and stays as run made it */
   {"/run/wherry/vm/qemu", SOCKETS, false},
   {"/run/wherry/vm/serial0.in", READ | WRITE, false},
   {"/run/wherry/vm/serial0.out", READ | WRITE, false},

@@ -98,7 +98,8 @@ static bool facts_unlink(void) { return unlink(VM "/facts") == 0; }
 static bool facts_replace(void) { return rename(VM "/bundle.json", VM "/facts") == 0; }
 static bool bundle_write(void) { return opens(VM "/bundle.json", O_WRONLY); }
 static bool bundle_truncate(void) { return truncate(VM "/bundle.json", 0) == 0; }
-static bool iso_write(void) { return opens(VM "/seed.iso", O_WRONLY); }
+static bool iso_unlink(void) { return unlink(VM "/seed.iso") == 0; }
+static bool iso_rename(void) { return rename(VM "/seed.iso", VM "/facts") == 0; }
 static bool vm_create(void) { return opens(VM "/planted", O_CREAT | O_WRONLY); }
 static bool fifo_unlink(void) { return unlink(VM "/serial0.out") == 0; }
 static bool fifo_make(void) { return mkfifo(VM "/qemu/fifo", 0600) == 0; }
@@ -265,7 +266,7 @@ static bool ring_enter(void) { return syscall(SYS_io_uring_enter, 0, 0, 0, 0, NU
 static bool own_disk(void) { return opens("/run/wherry/volumes/own/disk.img", O_RDWR); }
 static bool own_scratch(void) { return opens(SCRATCH "/disk.qcow2", O_RDWR); }
 static bool own_serial(void) { return opens(VM "/serial0.in", O_RDWR) && opens(VM "/serial0.out", O_RDWR); }
-static bool own_seed(void) { return opens(VM "/seed.iso", O_RDONLY); }
+static bool own_seed(void) { return opens(VM "/seed.iso", O_RDWR); } /* a cloud-init disk that is no cdrom */
 static bool own_variables(void) { return opens(VM "/vars.fd", O_RDWR); }
 static bool own_nvram(void) { return opens(STATE "/nvram/vars.fd", O_RDWR); }
 static bool own_socket(void) {
@@ -291,7 +292,7 @@ static const struct {
   E(other_rename), E(other_hard_link), E(other_chmod), E(other_utimes), E(other_xattr), E(symlink_make), E(mkdir_own), E(console_log), E(record_write), E(state_create),
   E(record_read), E(record_truncate), E(record_trunc_open), E(record_unlink), E(record_rename), E(record_plant), E(log_write), E(log_unlink), E(nvram_create), E(nvram_unlink),
   E(status_write), E(status_read_write), E(status_truncate), E(status_trunc_open), E(status_unlink), E(status_rename), E(status_replace), E(status_link), E(status_create),
-  E(status_tmpfile), E(pid_write), E(libvirt_remove), E(libvirt_mkdir), E(facts_write), E(facts_unlink), E(facts_replace), E(bundle_write), E(bundle_truncate), E(iso_write),
+  E(status_tmpfile), E(pid_write), E(libvirt_remove), E(libvirt_mkdir), E(facts_write), E(facts_unlink), E(facts_replace), E(bundle_write), E(bundle_truncate), E(iso_unlink), E(iso_rename),
   E(vm_create), E(fifo_unlink), E(fifo_make), E(qemu_create), E(qemu_mkdir), E(qemu_symlink), E(scratch_create), E(scratch_unlink), E(scratch_rename), E(volume_create),
   E(volume_unlink),
   E(node_cache), E(root_list), E(usr_write), E(opt_write), E(tmp_create), E(shm_create), E(by_handle), E(openat2_other),
