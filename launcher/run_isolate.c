@@ -32,7 +32,7 @@ static const WryLandlockRule rules[] = {
   {"/run/wherry/vm", OWN, FALSE},
   {"/run/wherry/scratch", OWN, TRUE},
   {"/run/wherry/state", OWN, TRUE},
-  {"/run/wherry/volumes", R | W | WRY_LANDLOCK_IOCTL, TRUE},
+  {"/run/wherry/volumes", R | W | WRY_LANDLOCK_MAKE | WRY_LANDLOCK_IOCTL, TRUE}, /* in a pod a claim's image may be to be made */
   {NULL, WRY_LANDLOCK_SIGNAL, FALSE}, /* to a QEMU that an earlier run started; the pid namespace holds nobody else */
 };
 
