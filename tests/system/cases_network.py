@@ -1,10 +1,13 @@
 """What of a guest's network is seen from the host: forwarded ports, readiness, the bridge binding."""
+import contextlib
+import os
+import re
 import socket
 import time
 
-from bed.suite import case, check
+from bed.suite import Skip, case, check
 from system.manifests import BRIDGE, MASQUERADE, sector, vm
-from system.root import own_address, until
+from system.root import Root, crc32c, own_address, run, until
 
 SERVED = """#cloud-config
 password: wherry
@@ -105,3 +108,50 @@ def bridge(bed):
     check(address and address + "/" in console.shell("ip -4 addr show eth0"), f"{address} is the guest's own")
     console.shell("ping -c 1 -W 5 " + console.shell("ip -4 route show default").split()[2])
     until(30, "the web server answers", lambda: "answered by the guest" in fetch(address, 80), 1)
+
+
+@contextlib.contextmanager
+def host_bridge():
+    """(name, first three numbers of its network) of a bridge of the host's own. The network is one for documentation that this host has no route to: its own could be one of them."""
+    name, routes = f"brtest{os.getpid() % 100000}", run(["ip", "-4", "route", "show", "table", "all"]).stdout
+    net = next((net for net in ("198.51.100", "203.0.113", "192.0.2") if net + "." not in routes), None)
+    if not net:
+        raise Skip("this host uses every network for documentation")
+    run(["ip", "link", "add", name, "address", "02:00:5e:10:00:01", "type", "bridge"])
+    try:
+        for words in (("addr", "add", f"{net}.1/24", "dev", name), ("link", "set", name, "up")):
+            check(run(["ip", *words]).returncode == 0, f"ip {words}")
+        yield name, net
+    finally:
+        run(["ip", "link", "del", name])
+
+
+@case("--host-bridge: the guest is on the host's bridge, without NAT or address of ours; the bridge stays as it was")
+def on_host_bridge(bed):
+    def ports(name):
+        return re.findall(r"^\d+: ([^:@]*)", run(["ip", "-o", "link", "show", "master", name]).stdout, re.M)
+    with host_bridge() as (name, net):
+        root = Root(bed.options.build, "--allow-emulation", "--host-bridge", name)
+        try:
+            root.start().guest("guest")
+            before = run(["ip", "-4", "-o", "addr", "show", name]).stdout
+            root.apply(vm("outside", devices=BRIDGE))
+            root.running("outside")
+            console = root.console("outside").login()
+            check(len(ports(name)) == 1, f"ports of the bridge: {ports(name)}")
+            tables = run(["nft", "list", "tables"]).stdout
+            check(f"wherry_{crc32c(os.path.join(root.path, 'run').encode()):08x}" not in tables, f"no rules: {tables}")
+            console.shell(f"ip addr add {net}.7/24 dev eth0 && ip link set eth0 up")
+            console.shell("mkdir -p /srv && echo answered by the guest >/srv/answer && httpd -p 80 -h /srv")
+            got = fetch(f"{net}.7", 80)
+            check("answered by the guest" in got, f"the host reaches the guest: {got}")
+            mac = console.shell("cat /sys/class/net/eth0/address")
+            check(mac in run(["ip", "neigh", "show", f"{net}.7"]).stdout and mac == root.field("vmi", "outside", ".status.interfaces[0].mac"), f"by its own MAC {mac}")
+            root.ctl("delete", "vm", "outside", "--grace-period=0", "--force")
+            until(20, "the port is gone", lambda: ports(name) == [])
+            check(run(["ip", "-4", "-o", "addr", "show", name]).stdout == before, "the bridge is as it was")
+        finally:
+            try:
+                root.stop()
+            finally:
+                root.remove()
