@@ -110,6 +110,7 @@ def forbidden_call(bed):
     finally:
         tracer.terminate()
         tracer.wait()
+    until(30, "the control socket answers", lambda: root.try_ctl("version").returncode == 0)
     until(30, "the VM stops", lambda: not os.path.exists(f"/proc/{qemu}"))
 
 
