@@ -5,7 +5,7 @@
  * Relies on: RFC 7386; json-c through wherry/json.h. Pure. */
 #include "handler/controller/action.h"
 
-#include "handler/controller/build.h"
+#include "handler/controller/seen.h"
 
 void wry_action_free(WryAction *action) {
   if (!action) return;
@@ -59,6 +59,21 @@ void wry_act_event(GPtrArray *actions, WryOn on, WryJson *about, gboolean warnin
 }
 
 void wry_act_again(GPtrArray *actions, WryOn on, WryJson *about, gint64 seconds) { wry_act(actions, WRY_ACTION_AGAIN, on, about)->seconds = MAX(seconds, 1); }
+
+void wry_act_failed(GPtrArray *actions, WryActionKind kind, WryOn on, WryJson *object, const char *condition, const char *status, const char *message, gint64 now) {
+  g_autoptr(WryJson) changed = wry_json_copy(object);
+  g_autofree char *time = wry_time_text(now);
+  WryJson *there = wry_object_condition(changed, condition), *inner = wry_child(changed, "status"), *list = wry_json_get(inner, "conditions");
+  if (!there) {
+    there = wry_append(list ? list : wry_put_array(inner, "conditions"));
+    wry_put_str(there, "lastTransitionTime", time);
+  }
+  wry_put_str(there, "type", condition);
+  wry_put_str(there, "status", status);
+  wry_put_str(there, "reason", "FailedCreate");
+  wry_put_str(there, "message", message);
+  wry_act_patch(actions, kind, on, object, changed);
+}
 
 WryJson *wry_merge_patch(WryJson *from, WryJson *to) {
   if (json_object_equal(from, to)) return NULL;

@@ -50,5 +50,8 @@ gboolean wry_act_patch(GPtrArray *actions, WryActionKind kind, WryOn on, WryJson
 void wry_act_event(GPtrArray *actions, WryOn on, WryJson *about, gboolean warning, const char *reason, const char *format, ...) G_GNUC_PRINTF(6, 7);
 void wry_act_again(GPtrArray *actions, WryOn on, WryJson *about, gint64 seconds);
 
+/* A condition that says that something of `object` could not be made; nothing when it says so already. */
+void wry_act_failed(GPtrArray *actions, WryActionKind kind, WryOn on, WryJson *object, const char *condition, const char *status, const char *message, gint64 now);
+
 /* RFC 7386: what turns `from` into `to`; NULL when they are alike. New reference. Pure. */
 WryJson *wry_merge_patch(WryJson *from, WryJson *to);

@@ -81,8 +81,6 @@ static gboolean make_pod(WryVmiTurn *turn, const WryVmi *vmi) {
   if (!pod) return hinder(turn, "FailedCreate", error->message);
   g_autofree char *name = wry_vmi_pod_name(turn->vmi);
   wry_put_str(wry_json_get(pod, "metadata"), "name", name);
-  wry_vmi_condition_gone(turn, "Synchronized");
-  wry_vmi_condition_gone(turn, "PodScheduled");
   wry_act_create(turn->actions, WRY_ON_POD, pod);
   wry_act_event(turn->actions, WRY_ON_VMI, turn->vmi, FALSE, "SuccessfulCreate", "Created virtual machine pod %s", name);
   return TRUE;

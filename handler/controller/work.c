@@ -31,6 +31,7 @@ typedef struct {
   GPtrArray *actions;
   guint at;
   WryKubeCall *call;
+  gboolean failed;   /* what is carried out now tells why */
 } Job;
 
 static void free_job(Job *job) {
@@ -63,6 +64,15 @@ static void tell_failure(Job *job, const WryAction *action, const char *why) {
   tell(job, job->on, wry_json_str(meta, "namespace"), wry_json_str(meta, "name"), wry_json_str(meta, "uid"), TRUE, action->reason, message);
 }
 
+/* What users look at first is told too: the VMI whose pod, the VM whose VMI the API server does not take (a quota, Pod Security, ...). */
+static GPtrArray *failed_create(const Job *job, const char *why) {
+  static const struct { WryOn on; WryActionKind kind; const char *condition, *status; } rows[] = {{WRY_ON_VM, WRY_ACTION_STATUS, "Failure", "True"}, {WRY_ON_VMI, WRY_ACTION_PATCH, "Synchronized", "False"}};
+  GPtrArray *actions = wry_actions_new();
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (rows[i].on == job->on) wry_act_failed(actions, rows[i].kind, job->on, job->object, rows[i].condition, rows[i].status, why, g_get_real_time() / G_USEC_PER_SEC);
+  return actions;
+}
+
 /* --- actions --------------------------------------------------------------------------------------------------------------------------------------------------------- */
 static void next(Job *job);
 
@@ -78,22 +88,34 @@ static gboolean is_done_anyway(const WryAction *action, const WryKubeFailure *fa
   return failure->http == 404;
 }
 
+static void fail(Job *job, const WryAction *action, const WryKubeFailure *failure) {
+  const char *why = failure->message && *failure->message ? failure->message : failure->error->message;
+  gboolean conflict = failure->http == 409;
+  wry_log(conflict ? WRY_LOG_DEBUG : WRY_LOG_WARNING, "an action failed", "of", job->name, "why", failure->error->message, NULL);
+  if (!conflict) tell_failure(job, action, why);
+  if (job->failed || action->kind != WRY_ACTION_CREATE || !job->object) {
+    end_job(job, TRUE);
+    return;
+  }
+  GPtrArray *actions = failed_create(job, why);
+  g_ptr_array_unref(job->actions);
+  job->actions = actions;
+  job->at = 0;
+  job->failed = TRUE;
+  next(job);
+}
+
 static void on_done(WryJson *object, const WryKubeFailure *failure, gpointer data) {
   Job *job = data;
   const WryAction *action = job->actions->pdata[job->at++];
   (void)object;
   job->call = NULL;
-  if (!failure) {
-    next(job);
-  } else if (is_done_anyway(action, failure)) {
-    skip_event(job);
-    next(job);
-  } else {
-    gboolean conflict = failure->http == 409;
-    wry_log(conflict ? WRY_LOG_DEBUG : WRY_LOG_WARNING, "an action failed", "of", job->name, "why", failure->error->message, NULL);
-    if (!conflict) tell_failure(job, action, failure->message && *failure->message ? failure->message : failure->error->message);
-    end_job(job, TRUE);
+  if (failure && !is_done_anyway(action, failure)) {
+    fail(job, action, failure);
+    return;
   }
+  if (failure) skip_event(job);
+  next(job);
 }
 
 static WryKubeCall *send_delete(Job *job, const WryAction *action) {
@@ -127,7 +149,7 @@ static void next(Job *job) {
       return;
     }
   }
-  end_job(job, FALSE);
+  end_job(job, job->failed);
 }
 
 /* --- kinds ------------------------------------------------------------------------------------------------------------------------------------------------------------ */

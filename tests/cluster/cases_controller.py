@@ -181,6 +181,23 @@ def comes_back(bed):
         remove(cluster, "vm/a")
 
 
+@case("a pod that the namespace does not take is told in the VMI's and the VM's status")
+def not_taken(bed):
+    cluster = ready(bed)
+    cluster.kubectl("create", "quota", "none", "--hard=pods=0")
+    cluster.apply(manifest("a"))
+    try:
+        trouble = cluster.wait_for("the reason", lambda: condition(cluster.get("vmi/a"), "Synchronized"), START_SECONDS)
+        check(trouble["reason"] == "FailedCreate" and "exceeded quota" in trouble["message"], trouble)
+        check("FailedCreate" in reasons(cluster, "VirtualMachineInstance", "a"), "no event")
+        cluster.kubectl("delete", "quota", "none")
+        cluster.wait("vm/a", "condition=Ready", START_SECONDS)
+        check(not condition(cluster.get("vmi/a"), "Synchronized"), "the reason stays")
+    finally:
+        cluster.kubectl("delete", "quota", "none", "--ignore-not-found")
+        remove(cluster, "vm/a")
+
+
 # --- waiting ---------------------------------------------------------------------------------------------------------------
 @case("what a VM waits for is its status: claim, image, node; and what comes later is taken")
 def waiting(bed):

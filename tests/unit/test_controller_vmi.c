@@ -338,6 +338,18 @@ START_TEST(merge_patch) {
 }
 END_TEST
 
+START_TEST(told_failure) {
+  g_autoptr(FakeCluster) cluster = in_phase("Scheduling");
+  g_autoptr(GPtrArray) actions = wry_actions_new();
+  for (guint i = 0; i < 2; i++) {
+    wry_act_failed(actions, WRY_ACTION_PATCH, WRY_ON_VMI, vmi_of(cluster), "Synchronized", "False", "no room", cluster->now);
+    ck_assert_uint_eq(actions->len, 1); /* said once */
+    if (i == 0) fake_cluster_patch(cluster, VMI, NULL, json_object_to_json_string(((const WryAction *)actions->pdata[0])->body));
+  }
+  assert_condition(vmi_of(cluster), "Synchronized", "False FailedCreate");
+}
+END_TEST
+
 /* --- KubeVirt ---------------------------------------------------------------------------------------------------------------------------------------------------------------------------- */
 START_TEST(kubevirt_status) {
   g_autoptr(FakeCluster) cluster = fake_cluster_new(NULL);
@@ -379,6 +391,7 @@ int main(void) {
   tcase_add_test(tests, replica_set_replaces);
   tcase_add_loop_test(tests, selector_text, 0, G_N_ELEMENTS(selectors));
   tcase_add_loop_test(tests, merge_patch, 0, G_N_ELEMENTS(patches));
+  tcase_add_test(tests, told_failure);
   tcase_add_test(tests, kubevirt_status);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
