@@ -38,6 +38,61 @@ spec:
         runcmd:
         - mkdir /www; echo hello from the guest > /www/index.html; httpd -p 8080 -h /www
 """
+VOLUMES = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec:
+  capacity: {storage: 64Mi}
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Delete
+  storageClassName: none
+  local: {path: /run/wherry-test-volume}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node1]}]}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: disk}
+spec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 64Mi}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: config}
+data: {greeting: hello from a ConfigMap}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: hidden}
+stringData: {word: open sesame}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: seed}
+stringData:
+  userdata: |
+    #cloud-config
+    runcmd:
+    - echo claim of $(cat /sys/block/vdb/size) sectors; echo kept > /dev/vdb; sync
+    - mkdir /c /s; mount -t iso9660 /dev/vdc /c; mount -t iso9660 /dev/vdd /s; cat /c/greeting /s/word; echo
+"""
+VOLUMES_VMI = """
+apiVersion: kubevirt.io/v1
+kind: VirtualMachineInstance
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 20
+  domain:
+    memory: {{guest: 128Mi}}
+    devices:
+      disks: [{{name: root, disk: {{bus: virtio}}}}, {{name: claim, disk: {{bus: virtio}}}}, {{name: config, disk: {{bus: virtio}}}},
+              {{name: hidden, disk: {{bus: virtio}}}}, {{name: seed, disk: {{bus: virtio}}}}]
+  volumes:
+  - {{name: root, containerDisk: {{image: "localhost/wherry/guest:1"}}}}
+  - {{name: claim, persistentVolumeClaim: {{claimName: disk}}}}
+  - {{name: config, configMap: {{name: config}}}}
+  - {{name: hidden, secret: {{secretName: hidden}}}}
+  - {{name: seed, cloudInitNoCloud: {{secretRef: {{name: seed}}}}}}
+"""
 CLIENT = """
 apiVersion: v1
 kind: Service
@@ -183,6 +238,27 @@ def service(bed):
         cluster.delete("pod/client", "service/web")
 
 
+@case("claims, ConfigMaps, Secrets and seeds from Secrets are the guest's disks")
+def volumes(bed):
+    cluster = emulated(bed)
+    cluster.node(["mkdir", "-p", "/run/wherry-test-volume"])
+    cluster.apply(VOLUMES)
+    try:
+        start(cluster, "stored", VOLUMES_VMI)
+        cluster.wait_for("the seed's commands", lambda: "runcmd ended" in console(cluster, "stored"), BOOT_SECONDS)
+        text = console(cluster, "stored")
+        for word in ("hello from a ConfigMap", "open sesame", "claim of "):
+            check(word in text, f"no {word}: {text[-1500:]}")
+        check(cluster.node(["head", "-c", "4", "/run/wherry-test-volume/disk.img"]) == "kept", "what the guest wrote is not in the claim")
+        size = int(cluster.node(["stat", "-c", "%s", "/run/wherry-test-volume/disk.img"]))
+        check(0.9 * (64 << 20) < size < 64 << 20 and f"claim of {size // 512} sectors" in text, f"{size} bytes")
+    finally:
+        remove(cluster, "vmi/stored")
+        cluster.delete("pvc/disk", "configmap/config", "secret/hidden", "secret/seed")
+        cluster.delete("pv/disk")
+        cluster.node(["rm", "-rf", "/run/wherry-test-volume"])
+
+
 @case("a VM that is halted shuts its guest down, and one that is started again gets a new instance")
 def halted_and_started(bed):
     cluster = emulated(bed)
@@ -243,7 +319,7 @@ def objects(text):
 
 def of_the_node(vmi):
     """What of a VMI the node role writes, and nobody else: each of its writes changes it."""
-    status = vmi["status"]
+    status = vmi.get("status", {})
     mine = {key: status.get(key) for key in ("guestOSInfo", "machine", "runtimeUser", "reason", "currentCPUTopology")}
     mine["phase"] = status.get("phase") if status.get("phase") in ("Running", "Succeeded", "Failed") else None
     mine["interfaces"] = [entry.get("ipAddresses") for entry in status.get("interfaces", [])]
@@ -352,6 +428,7 @@ def fake_launcher(bed):
                                                                 "ownerReferences": real["metadata"]["ownerReferences"]},
                 "spec": {"securityContext": real["spec"]["securityContext"], "terminationGracePeriodSeconds": 1, "restartPolicy": "Never",
                          "containers": [{"name": "compute", "image": real["spec"]["containers"][0]["image"], "command": ["/opt/wherry/launcher-init"],
+                                         "securityContext": real["spec"]["containers"][0]["securityContext"],
                                          "resources": {"limits": {"devices.wherry.io/launcher": "1"}},
                                          "volumeMounts": [{"name": "vm", "mountPath": "/run/wherry/vm"}, {"name": "vm", "mountPath": "/run/wherry/scratch"}]}],
                          "volumes": [{"name": "vm", "emptyDir": {"medium": "Memory"}}]}}
