@@ -23,12 +23,12 @@ def rollup(pid, field):
 
 
 def tasks(pid):
-    """{thread: (context switches, ns of CPU)} so far. A context switch is a wake-up, or the end of a time slice."""
+    """{thread: (wake-ups, ns of CPU)} so far. Who slept gave the processor away by itself; to be sent off it by others, as on a busy machine, is no wake-up."""
     found = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         with contextlib.suppress(FileNotFoundError):
             with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as file:
-                switches = sum(int(n) for n in re.findall(r"voluntary_ctxt_switches:\s+(\d+)", file.read()))
+                switches = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
             with open(f"/proc/{pid}/task/{task}/schedstat", encoding="utf-8") as file:
                 found[task] = (switches, int(file.read().split()[0]))
     return found
