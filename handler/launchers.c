@@ -26,7 +26,7 @@
 #define CGROUP_BYTES (64u << 10)
 #define STAT_BYTES 4096u
 
-const WryPulse wry_pulse = {.every = 11000, .answer = 2000, .slow = 30000, .absent = 30000 /* no back-off of init's is longer */};
+const WryPulse wry_pulse = {.every = 12000, .answer = 1500, .slow = 30000, .absent = 30000 /* no back-off of init's is longer */};
 
 typedef struct {
   gint64 seq;

@@ -22,7 +22,7 @@ typedef struct {
 /* How launchers are watched, in milliseconds: a ping this long after the last answer; the time for an answer; the time for one whose process would like to run or waits for a disk; and how
  * long a sandbox may be without a connected launcher. */
 typedef struct { guint every, answer, slow, absent; } WryPulse;
-/* A launcher that was stopped is known to be silent within 14 s: `run` is back within 15. One ping in 11 s keeps an idle VM within its 0.1 wake-ups a second. */
+/* A launcher that was stopped is known to be silent within 14 s: `run` is back within 15. One ping in 12 s keeps an idle VM within its 0.1 wake-ups a second. */
 extern const WryPulse wry_pulse;
 
 extern const char wry_launcher_awaited[];
