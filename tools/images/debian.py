@@ -31,7 +31,7 @@ FILES = {
     "tzdata": ["usr/share/zoneinfo/*"],     # a guest's clock may be in local time
 }
 LEFT_OUT = ["usr/share/zoneinfo/right/*", "usr/share/zoneinfo/posix/*"]
-COPYRIGHT_ONLY = ["gcc-12-base"]    # where the copyright of other packages is
+COPYRIGHT_OF_OTHERS = r"gcc-\d+-base"     # has the copyright file of libgcc and libstdc++
 MERGED = ("bin/", "sbin/", "lib/", "lib64/")
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 FOLDERS = """dev etc proc run sys tmp opt/wherry var/lib/wherry run/wherry""".split()
@@ -107,8 +107,9 @@ def owners(libraries):
 def resolve(libraries):
     """Every package that may give a file, as exact files."""
     names = [*FILES, *owners([name for name in libraries if not name.startswith("ld-linux")])]
-    closure = packages.library_closure(names, packages.depends(names))
-    return packages.resolve(sorted(closure.union(names, COPYRIGHT_ONLY)))
+    graph = packages.depends(names)
+    copyrights = [name for name in graph if re.fullmatch(COPYRIGHT_OF_OTHERS, name)]
+    return packages.resolve(sorted(packages.library_closure(names, graph).union(names, copyrights)))
 
 
 def control(deb):
