@@ -323,7 +323,7 @@ def of_the_node(vmi):
     mine = {key: status.get(key) for key in ("guestOSInfo", "machine", "runtimeUser", "reason", "currentCPUTopology")}
     mine["phase"] = status.get("phase") if status.get("phase") in ("Running", "Succeeded", "Failed") else None
     mine["interfaces"] = [entry.get("ipAddresses") for entry in status.get("interfaces", [])]
-    mine["targets"] = [entry.get("target") for entry in status.get("volumeStatus", [])]
+    mine["targets"] = [entry["target"] for entry in status.get("volumeStatus", []) if entry.get("target")]
     mine["conditions"] = sorted(f"{entry['type']}={entry['status']}" for entry in status.get("conditions", []) if entry["type"] in NODE_CONDITIONS)
     return mine
 
