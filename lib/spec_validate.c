@@ -51,6 +51,15 @@ static void refuse_eviction(const WryVmiSpec *spec, const WryCheck *c) {
   if (!good) wry_causes_add(c->causes, NOT_SUPPORTED, path, "%s is not supported by this version", spec->evictionStrategy);
 }
 
+/* The kubelet runs a pod's probes, and there is no program in it yet that asks the guest's agent. */
+static void refuse_probes(const WryVmiSpec *spec, const WryCheck *c) {
+  const struct { const char *name; const WryProbe *probe; } probes[] = {{"readinessProbe", spec->readinessProbe}, {"livenessProbe", spec->livenessProbe}};
+  for (guint i = 0; c->rules == WRY_RULES_IN_CLUSTER && i < G_N_ELEMENTS(probes); i++) {
+    g_autofree char *path = g_strdup_printf("%s.%s.guestAgentPing", c->prefix, probes[i].name);
+    if (probes[i].probe && probes[i].probe->guestAgentPing) wry_causes_add(c->causes, NOT_SUPPORTED, path, "not supported by this version in a cluster");
+  }
+}
+
 static void refuse_values(const WryVmiSpec *spec, const WryConfig *config, const char *prefix, WryCauses *causes) {
   g_autofree char *architecture = g_strdup_printf("%s.architecture", prefix), *cpu = g_strdup_printf("%s.domain.cpu", prefix);
   if (wry_text(spec->architecture) && strcmp(spec->architecture, wry_config_architecture(config)))
@@ -90,6 +99,7 @@ static void apply(WryCheck *c, const WryRule *rules, gsize count) {
 static void rules_of_this_version(const WryType *type, gconstpointer s, const char *path, const WryVmiSpec *spec, const WryCheck *c) {
   refuse_unsupported(type, s, c->rules, path, c->causes);
   refuse_eviction(spec, c);
+  refuse_probes(spec, c);
   refuse_values(spec, c->config, c->prefix, c->causes);
 }
 

@@ -8,7 +8,7 @@ $(CRDGEN): $(CRDGEN_OBJ) $(A_lib)
 	$(call say,LINK,$@)$(LINK) $^ $(LIBS_lib) -o $@
 -include $(CRDGEN_OBJ:.o=.d)
 
-all: $(CRDGEN)
+all: $(if $(CRDGEN_OBJ),$(CRDGEN))
 .PHONY: crds
 crds: $(CRDGEN)  ## write deploy/crds/ from the field tables
 	$(Q)$(CRDGEN) $(DESCRIPTIONS) deploy/crds

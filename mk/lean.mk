@@ -1,5 +1,5 @@
 # Stand-ins for libraries that the launcher does not need: see tools/leanlibs.  Included by the Makefile.
-LEAN := $(if $(filter release,$(VARIANT)),$(BUILD)/lean/.made)
+LEAN := $(if $(filter release,$(VARIANT)),$(if $(wildcard tools/leanlibs),$(BUILD)/lean/.made))
 
 all: $(LEAN)
 $(BUILD)/lean/.made: tools/leanlibs $(BUILD)/launcher

@@ -225,6 +225,8 @@ static const struct { const char *spec, *causes; } cluster_rows[] = {
     {"'nodeSelector': {'a': 'b'}, 'schedulerName': 's', 'priorityClassName': 'p', 'subdomain': 'd', 'dnsPolicy': 'Default'", ""},
     {"'tolerations': [{'key': 'k', 'operator': 'Exists'}], 'affinity': {'nodeAffinity': {}}", ""},
     {"'evictionStrategy': 'External'", ""},
+    {"'readinessProbe': {'tcpSocket': {'port': 80}}", ""},
+    {"'readinessProbe': {'guestAgentPing': {}}", "NotSupported spec.readinessProbe.guestAgentPing"},
     {"'evictionStrategy': 'LiveMigrate'", "NotSupported spec.evictionStrategy"},
     {"'accessCredentials': [{'sshPublicKey': {'source': {'secret': {'secretName': 's'}}, 'propagationMethod': {'noCloud': {}}}}]", "NotSupported spec.accessCredentials"},
 };
