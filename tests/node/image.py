@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 FLAVOUR = "cloud-amd64"
 DISK_BYTES = 6 << 30
 BASE = """systemd systemd-sysv dbus udev kmod qemu-guest-agent procps psmisc strace less python3-minimal socat""".split()
-LIBRARIES = """libarchive.so.13 libcap-ng.so.0 libcgroup.so.* libcurl-gnutls.so.4 libglib-2.0.so.0 libjson-c.so.5 libnghttp2.so.14 libnl-3.so.200
+LIBRARIES = """libarchive.so.13 libcap-ng.so.0 libcgroup.so.* libcurl-gnutls.so.4 libglib-2.0.so.0 libjson-c.so.5 libmicrohttpd.so.12 libnghttp2.so.14 libnl-3.so.200
     libnl-route-3.so.200 libprotobuf-c.so.1 libseccomp.so.2 libvirt.so.0 libxml2.so.2 libyaml-0.so.2""".split()
 MASKED = """apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     dpkg-db-backup.timer systemd-pstore.service getty@tty1.service systemd-networkd-wait-online.service
