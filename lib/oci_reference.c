@@ -67,16 +67,21 @@ static char *qualified(const char *name) {
   return g_strconcat("docker.io/", slash ? "" : "library/", name, NULL);
 }
 
-char *wry_image_reference(const char *text, GError **error) {
-  g_autofree char *copy = g_strndup(text, MAX_REFERENCE + 1);
+/* The whole reference; NULL when it is none, or too long with what it leaves out. */
+static char *complete(char *copy) {
   const char *digest = cut(copy, '@');
   const char *tag = cut(copy, ':');
-  if (strlen(text) > MAX_REFERENCE || !is_path(copy) || (tag && !is_tag(tag)) || (digest && !is_digest(digest))) {
-    g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "\"%.80s\" is no image reference: want [registry/]name[:tag][@sha256:digest]", text);
+  if (!is_path(copy) || (tag && !is_tag(tag)) || (digest && !is_digest(digest)))
     return NULL;
-  }
   g_autofree char *name = qualified(copy);
-  if (digest)
-    return g_strconcat(name, "@", digest, NULL);
-  return g_strconcat(name, ":", tag ? tag : "latest", NULL);
+  g_autofree char *whole = digest ? g_strconcat(name, "@", digest, NULL) : g_strconcat(name, ":", tag ? tag : "latest", NULL);
+  return strlen(whole) <= MAX_REFERENCE ? g_steal_pointer(&whole) : NULL;
+}
+
+char *wry_image_reference(const char *text, GError **error) {
+  g_autofree char *copy = g_strndup(text, MAX_REFERENCE + 1);
+  char *whole = strlen(text) <= MAX_REFERENCE ? complete(copy) : NULL;
+  if (!whole)
+    g_set_error(error, WRY_ERROR, WRY_ERROR_INVALID, "\"%.80s\" is no image reference: want [registry/]name[:tag][@sha256:digest]", text);
+  return whole;
 }

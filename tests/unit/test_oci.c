@@ -54,6 +54,11 @@ START_TEST(references) {
     g_autofree char *out = wry_image_reference(rows[i].in, NULL);
     ck_assert_msg(g_strcmp0(out, rows[i].out) == 0, "%s -> %s", rows[i].in, out ? out : "refused");
   }
+  /* short enough as written, too long when whole: what comes out must go in again */
+  g_autofree char *text = g_strnfill(250, 'a'), *fits = g_strnfill(230, 'a');
+  g_autofree char *refused = wry_image_reference(text, NULL), *whole = wry_image_reference(fits, NULL), *again = wry_image_reference(whole, NULL);
+  ck_assert_ptr_null(refused);
+  ck_assert_str_eq(whole, again);
 }
 END_TEST
 
