@@ -4,6 +4,7 @@
 #include "wherry/vpath.h"
 #include <check.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -27,10 +28,10 @@ static void teardown(void) {
   g_free(root);
 }
 
-typedef enum { IGNORES, ACCEPTS, HANGS_UP } Manner;
+typedef enum { DIES, IGNORES, ACCEPTS, HANGS_UP } Manner; /* DIES: as soon as somebody knocks, so that whoever did found it listening */
 
-/* A process that listens on "s" for `ms`; returns when it does. */
-static pid_t listener(int type, Manner manner, int ms) {
+/* A process that listens on "s"; returns when it does. */
+static pid_t listener(int type, Manner manner) {
   int ready[2];
   char byte;
   ck_assert_int_eq(pipe(ready), 0);
@@ -39,9 +40,11 @@ static pid_t listener(int type, Manner manner, int ms) {
     int fd = wry_vlisten(dir, "s", type, 0600, NULL);
     if (fd < 0 || write(ready[1], "r", 1) != 1) _exit(1);
     fcntl(fd, F_SETFL, 0);
-    for (int client; manner != IGNORES && (client = accept(fd, NULL, NULL)) >= 0;)
+    for (int client; manner >= ACCEPTS && (client = accept(fd, NULL, NULL)) >= 0;)
       if (manner == HANGS_UP) close(client);
-    usleep((useconds_t)ms * 1000);
+    struct pollfd knock = {.fd = fd, .events = POLLIN};
+    if (manner == DIES) poll(&knock, 1, -1);
+    else pause();
     _exit(0);
   }
   ck_assert_int_eq(read(ready[0], &byte, 1), 1);
@@ -53,7 +56,7 @@ static pid_t listener(int type, Manner manner, int ms) {
 static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
 
 START_TEST(a_dying_listener_makes_way) {
-  pid_t pid = listener(types[_i], IGNORES, 300);
+  pid_t pid = listener(types[_i], DIES);
   g_autoptr(GError) error = NULL;
   wry_autofd int server = wry_vlisten(dir, "s", types[_i], 0600, &error);
   ck_assert_msg(server >= 0, "%s", error ? error->message : "");
@@ -64,7 +67,7 @@ START_TEST(a_dying_listener_makes_way) {
 END_TEST
 
 static void living(int type, Manner manner) {
-  pid_t pid = listener(type, manner, 60000);
+  pid_t pid = listener(type, manner);
   g_autoptr(GError) error = NULL;
   struct stat before, after;
   ck_assert_int_eq(fstatat(dir, "s", &before, 0), 0);
