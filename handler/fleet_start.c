@@ -185,7 +185,7 @@ static void on_made(const WryRootReply *reply, int pidfd, const GError *error, g
 
 const WryRootDone wry_guest_made = on_made;
 
-/* What a VM that starts brings about: its claims' images have the size that is asked for now. */
+/* What a VM that starts brings about: its claims' images have the size that is asked for at this start. */
 static void tell_growth(WryGuest *guest) {
   const WryRootRequest *request = guest->request;
   for (guint i = 0; i < request->n_volumes; i++) {

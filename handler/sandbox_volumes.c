@@ -47,7 +47,7 @@ static off_t disk_size(uint64_t capacity) {
   return ((off_t)capacity + WRY_DISK_ALIGN - 1) / WRY_DISK_ALIGN * WRY_DISK_ALIGN;
 }
 
-/* To the size that its claim asks for now. Never smaller: a guest's data would go. Images of claims are raw, so the new end is a hole. */
+/* To the size that its claim asks for at this start. Never smaller: a guest's data would go. Images of claims are raw, so the new end is a hole. */
 static gboolean grow(int fd, uint64_t capacity, GError **error) {
   struct stat s;
   if (fstat(fd, &s) != 0 || (s.st_size < disk_size(capacity) && ftruncate(fd, disk_size(capacity)) != 0))

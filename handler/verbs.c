@@ -88,6 +88,7 @@ static void stop(const WryVerbView *view, const WryVerbOptions *options, WryVerb
   }
 }
 
+/* The refusal is KubeVirt's sentence, word for word. */
 static void restart(const WryVerbView *view, const WryVerbOptions *options, WryVerbPlan *plan) {
   if (options->grace.set && options->grace.v != 0) {
     refuse(plan, 400, "BadRequest", g_strdup("For force restart, only gracePeriod=0 is supported for now"));
