@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "handler/api/buffer.h"
 #include "handler/api/fd_watch.h"
 #include "wherry/error.h"
 #include "wherry/fd.h"
@@ -18,8 +19,6 @@
 #define PRIORITIES_13 "SECURE128:-VERS-ALL:+VERS-TLS1.3"
 #define PRIORITIES_12 "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305"
 #define TURNS 8 /* of one connection before others have theirs */
-
-typedef struct { guint8 bytes[WRY_FRONT_BUFFER]; gsize at, end; } Buffer;
 
 struct WryFront {
   WryFrontOptions options;
@@ -36,7 +35,7 @@ typedef struct {
   WryFdWatch outside_watch, inside_watch;
   guint timer;         /* of the handshake */
   gboolean shaken, outside_ended, inside_ended, broken;
-  Buffer in, out;      /* from outside, to outside */
+  WryBuffer in, out;      /* from outside, to outside */
 } Connection;
 
 /* --- a connection's end ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -89,17 +88,13 @@ static gboolean shake(Connection *c) {
 }
 
 /* --- bytes ------------------------------------------------------------------------------------------------------------------------------------------------ */
-static gboolean is_empty(const Buffer *buffer) {
-  return buffer->at == buffer->end;
-}
-
 static gboolean waits(ssize_t n) {
   return n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
 }
 
 /* Each of the four steps says whether it moved anything. */
 static gboolean read_outside(Connection *c) {
-  if (c->outside_ended || !is_empty(&c->in)) return FALSE;
+  if (c->outside_ended || !wry_buffer_empty(&c->in)) return FALSE;
   ssize_t n = gnutls_record_recv(c->session, c->in.bytes, sizeof c->in.bytes);
   if (waits(n)) return FALSE;
   if (n < 0 && !gnutls_error_is_fatal((int)n)) return TRUE;
@@ -111,7 +106,7 @@ static gboolean read_outside(Connection *c) {
 }
 
 static gboolean write_inside(Connection *c) {
-  if (is_empty(&c->in)) return FALSE;
+  if (wry_buffer_empty(&c->in)) return FALSE;
   ssize_t n = send(c->inside, c->in.bytes + c->in.at, c->in.end - c->in.at, MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN && errno != EINTR) n = (ssize_t)(c->in.end - c->in.at); /* nobody reads it any more */
   if (n > 0) c->in.at += (gsize)n;
@@ -119,7 +114,7 @@ static gboolean write_inside(Connection *c) {
 }
 
 static gboolean read_inside(Connection *c) {
-  if (c->inside_ended || !is_empty(&c->out)) return FALSE;
+  if (c->inside_ended || !wry_buffer_empty(&c->out)) return FALSE;
   ssize_t n = recv(c->inside, c->out.bytes, sizeof c->out.bytes, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return FALSE;
   c->out.at = 0;
@@ -129,7 +124,7 @@ static gboolean read_inside(Connection *c) {
 }
 
 static gboolean write_outside(Connection *c) {
-  if (is_empty(&c->out)) return FALSE;
+  if (wry_buffer_empty(&c->out)) return FALSE;
   ssize_t n = gnutls_record_send(c->session, c->out.bytes + c->out.at, c->out.end - c->out.at);
   if (n < 0 && !waits(n)) c->broken = TRUE;
   if (n > 0) c->out.at += (gsize)n;
@@ -143,8 +138,8 @@ static gboolean pump(Connection *c) {
     gboolean in = read_outside(c), inside = write_inside(c), out = read_inside(c), outside = write_outside(c);
     moved = in || inside || out || outside;
   }
-  if (c->outside_ended && is_empty(&c->in)) shutdown(c->inside, SHUT_WR);
-  return !c->broken && !(c->inside_ended && is_empty(&c->out));
+  if (c->outside_ended && wry_buffer_empty(&c->in)) shutdown(c->inside, SHUT_WR);
+  return !c->broken && !(c->inside_ended && wry_buffer_empty(&c->out));
 }
 
 /* --- the loop --------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -152,10 +147,10 @@ static void arm(Connection *c) {
   GIOCondition outside = 0, inside = 0;
   if (!c->shaken) outside = gnutls_record_get_direction(c->session) ? G_IO_OUT : G_IO_IN;
   else {
-    if (is_empty(&c->in) && !c->outside_ended) outside |= G_IO_IN;
-    if (!is_empty(&c->out)) outside |= G_IO_OUT;
-    if (is_empty(&c->out) && !c->inside_ended) inside |= G_IO_IN;
-    if (!is_empty(&c->in)) inside |= G_IO_OUT;
+    if (wry_buffer_empty(&c->in) && !c->outside_ended) outside |= G_IO_IN;
+    if (!wry_buffer_empty(&c->out)) outside |= G_IO_OUT;
+    if (wry_buffer_empty(&c->out) && !c->inside_ended) inside |= G_IO_IN;
+    if (!wry_buffer_empty(&c->in)) inside |= G_IO_OUT;
   }
   wry_fd_watch(&c->outside_watch, c->outside, outside, on_event, c);
   wry_fd_watch(&c->inside_watch, c->inside, inside, on_event, c);

@@ -2,12 +2,11 @@
 /* TLS in front of the HTTP server: accepts, shakes hands, and hands on a plain socket whose bytes it carries both ways.
  *
  * The HTTP library's own TLS gives an upgraded connection a buffer of four bytes (0.9.75) and no word about whose handshake a certificate is asked for; so TLS ends
- * here. At most WRY_FRONT_BUFFER bytes are held each way; a side is read only when what came from it before has been written. */
+ * here. At most WRY_BUFFER_SIZE (buffer.h) bytes are held each way; a side is read only when what came from it before has been written. */
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <glib.h>
 
-#define WRY_FRONT_BUFFER (16u << 10)
 #define WRY_FRONT_CONNECTIONS 512u
 #define WRY_FRONT_HANDSHAKE_SECONDS 10u
 

@@ -10,16 +10,15 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "handler/api/buffer.h"
 #include "handler/api/fd_watch.h"
-
-typedef struct { guint8 bytes[WRY_RELAY_BUFFER]; gsize at, end; } Buffer;
 
 struct WryRelay {
   WryRelayOptions options;
   WryRelayEnded ended;
   gpointer data;
   WryWsReader reader;
-  Buffer to_peer, to_client;
+  WryBuffer to_peer, to_client;
   WryFdWatch client, peer;
   guint timer;
   guint8 pong[WRY_WS_MAX_CONTROL];
@@ -40,7 +39,7 @@ static void finish(WryRelay *relay, WryRelayEnd why) {
 /* --- frames to the client --------------------------------------------------------------------------------------------------------------------------------- */
 /* A frame around what stands in the buffer behind room for its header: [MAX_HEADER, MAX_HEADER + length). */
 static void frame(WryRelay *relay, WryWsOpcode opcode, gsize length) {
-  Buffer *buffer = &relay->to_client;
+  WryBuffer *buffer = &relay->to_client;
   guint8 head[WRY_WS_MAX_HEADER], mask[4];
   gboolean masks = !relay->options.server;
   if (masks && getrandom(mask, sizeof mask, 0) != (ssize_t)sizeof mask) {
@@ -59,13 +58,9 @@ static void control_frame(WryRelay *relay, WryWsOpcode opcode, const void *bytes
   frame(relay, opcode, length);
 }
 
-static gboolean is_empty(const Buffer *buffer) {
-  return buffer->at == buffer->end;
-}
-
 /* What is due when the buffer is empty. */
 static void compose(WryRelay *relay) {
-  if (!is_empty(&relay->to_client)) return;
+  if (!wry_buffer_empty(&relay->to_client)) return;
   if (relay->pong_due) control_frame(relay, WRY_WS_PONG, relay->pong, relay->pong_length);
   else if (relay->ping_due) control_frame(relay, WRY_WS_PING, "keep alive", strlen("keep alive"));
   if (relay->pong_due) relay->pong_due = FALSE;
@@ -101,8 +96,8 @@ static gboolean again(void) {
   return errno == EAGAIN || errno == EINTR;
 }
 
-static void flush(WryRelay *relay, Buffer *buffer, int fd, WryRelayEnd why) {
-  while (!is_empty(buffer)) {
+static void flush(WryRelay *relay, WryBuffer *buffer, int fd, WryRelayEnd why) {
+  while (!wry_buffer_empty(buffer)) {
     ssize_t n = send(fd, buffer->bytes + buffer->at, buffer->end - buffer->at, MSG_NOSIGNAL);
     if (n < 0 && !again()) finish(relay, why);
     if (n <= 0) return;
@@ -112,14 +107,14 @@ static void flush(WryRelay *relay, Buffer *buffer, int fd, WryRelayEnd why) {
 }
 
 static void read_client(WryRelay *relay) {
-  guint8 bytes[WRY_RELAY_BUFFER];
+  guint8 bytes[WRY_BUFFER_SIZE];
   ssize_t n = recv(relay->options.client, bytes, sizeof bytes, 0);
   if (n > 0) take_client(relay, bytes, (gsize)n);
   else if (n == 0 || !again()) finish(relay, WRY_RELAY_CLIENT);
 }
 
 static void read_peer(WryRelay *relay) {
-  ssize_t n = recv(relay->options.peer, relay->to_client.bytes + WRY_WS_MAX_HEADER, WRY_RELAY_BUFFER - WRY_WS_MAX_HEADER, 0);
+  ssize_t n = recv(relay->options.peer, relay->to_client.bytes + WRY_WS_MAX_HEADER, WRY_BUFFER_SIZE - WRY_WS_MAX_HEADER, 0);
   if (n > 0) frame(relay, WRY_WS_BINARY, (gsize)n);
   else if (n == 0 || !again()) finish(relay, WRY_RELAY_PEER);
 }
@@ -148,19 +143,19 @@ static gboolean step(WryRelay *relay) {
 
 static gboolean on_client(int fd G_GNUC_UNUSED, GIOCondition condition, gpointer data) {
   WryRelay *relay = data;
-  if ((condition & ~G_IO_OUT) && is_empty(&relay->to_peer)) read_client(relay);
+  if ((condition & ~G_IO_OUT) && wry_buffer_empty(&relay->to_peer)) read_client(relay);
   return step(relay) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static gboolean on_peer(int fd G_GNUC_UNUSED, GIOCondition condition, gpointer data) {
   WryRelay *relay = data;
-  if ((condition & ~G_IO_OUT) && is_empty(&relay->to_client)) read_peer(relay);
+  if ((condition & ~G_IO_OUT) && wry_buffer_empty(&relay->to_client)) read_peer(relay);
   return step(relay) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static void arm(WryRelay *relay) {
-  GIOCondition client = (is_empty(&relay->to_peer) ? G_IO_IN : 0) | (is_empty(&relay->to_client) ? 0 : G_IO_OUT);
-  GIOCondition peer = (is_empty(&relay->to_client) ? G_IO_IN : 0) | (is_empty(&relay->to_peer) ? 0 : G_IO_OUT);
+  GIOCondition client = (wry_buffer_empty(&relay->to_peer) ? G_IO_IN : 0) | (wry_buffer_empty(&relay->to_client) ? 0 : G_IO_OUT);
+  GIOCondition peer = (wry_buffer_empty(&relay->to_client) ? G_IO_IN : 0) | (wry_buffer_empty(&relay->to_peer) ? 0 : G_IO_OUT);
   wry_fd_watch(&relay->client, relay->options.client, client, on_client, relay);
   wry_fd_watch(&relay->peer, relay->options.peer, peer, on_peer, relay);
 }
@@ -184,7 +179,7 @@ WryRelay *wry_relay_new(const WryRelayOptions *options, const guint8 *bytes, gsi
   if (!options->ping_seconds) relay->options.ping_seconds = WRY_RELAY_PING_SECONDS;
   if (!options->dead_seconds) relay->options.dead_seconds = WRY_RELAY_DEAD_SECONDS;
   wry_ws_reader_init(&relay->reader, options->server);
-  if (length > WRY_RELAY_BUFFER) finish(relay, WRY_RELAY_PROTOCOL);
+  if (length > WRY_BUFFER_SIZE) finish(relay, WRY_RELAY_PROTOCOL);
   g_autofree guint8 *copy = g_memdup2(bytes, relay->over ? 0 : length);
   if (copy) take_client(relay, copy, length);
   relay->timer = g_timeout_add_seconds(1, on_second, relay);
@@ -199,7 +194,7 @@ void wry_relay_free(WryRelay *relay, WryWsCode code) {
   wry_fd_watch(&relay->client, relay->options.client, 0, on_client, relay);
   wry_fd_watch(&relay->peer, relay->options.peer, 0, on_peer, relay);
   g_source_remove(relay->timer);
-  if (is_empty(&relay->to_client)) {
+  if (wry_buffer_empty(&relay->to_client)) {
     control_frame(relay, WRY_WS_CLOSE, payload, wry_ws_close(payload, code, NULL));
     flush(relay, &relay->to_client, relay->options.client, WRY_RELAY_CLIENT);
   }

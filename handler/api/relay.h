@@ -1,10 +1,9 @@
 #pragma once
 /* A WebSocket and a plain socket, bytes both ways: binary messages on the one side, a stream on the other (contract 7.7).
  *
- * Back-pressure end to end: a side is read only when what came from it before has been written, so a relay holds at most WRY_RELAY_BUFFER bytes each way. */
+ * Back-pressure end to end: a side is read only when what came from it before has been written, so a relay holds at most WRY_BUFFER_SIZE (buffer.h) bytes each way. */
 #include "handler/api/websocket.h"
 
-#define WRY_RELAY_BUFFER (16u << 10)
 #define WRY_RELAY_PING_SECONDS 30u
 #define WRY_RELAY_DEAD_SECONDS 90u /* without a byte from the client */
 

@@ -83,7 +83,7 @@ START_TEST(dry_run) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("api verbs");
+  Suite *suite = suite_create("api verb patch");
   TCase *tcase = tcase_create("verbs");
   tcase_add_loop_test(tcase, changes, 0, G_N_ELEMENTS(rows));
   tcase_add_test(tcase, dry_run);
