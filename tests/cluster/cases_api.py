@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import textwrap
 
 import cases_vm
 from suite import Skip, case, check
@@ -9,6 +10,8 @@ from suite import Skip, case, check
 HERE = os.path.dirname(os.path.realpath(__file__))
 STREAM = ["/usr/bin/python3", os.path.join(HERE, "stream.py")]
 GROUP = "/apis/subresources.kubevirt.io/v1"
+# The instance of the other cases as a VM's template, with a file that is more than a buffer.
+SPEC = cases_vm.SOLO.partition("spec:\n")[2].replace("httpd -p", "head -c 300000 /dev/zero | tr '\\0' x > /www/many; httpd -p")
 VM = """
 apiVersion: kubevirt.io/v1
 kind: VirtualMachine
@@ -17,23 +20,7 @@ spec:
   runStrategy: {strategy}
   template:
     spec:
-      terminationGracePeriodSeconds: 20
-      domain:
-        memory: {{guest: 128Mi}}
-        devices:
-          disks: [{{name: root, disk: {{bus: virtio}}}}, {{name: seed, disk: {{bus: virtio}}}}]
-          interfaces: [{{name: default, masquerade: {{}}}}]
-      networks: [{{name: default, pod: {{}}}}]
-      volumes:
-      - name: root
-        containerDisk: {{image: "localhost/wherry/guest:1"}}
-      - name: seed
-        cloudInitNoCloud:
-          userData: |
-            #cloud-config
-            runcmd:
-            - mkdir /www; echo hello from the guest > /www/index.html; head -c 300000 /dev/zero | tr '\\0' x > /www/many; httpd -p 8080 -h /www
-"""
+""" + textwrap.indent(SPEC, "    ")
 RIGHTS = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
